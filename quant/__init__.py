@@ -1,0 +1,1 @@
+"""Numbers: turning float matrices into packed integer blocks. Knows numpy, not models."""

@@ -1,0 +1,49 @@
+"""Block formats of onnxruntime's MatMulNBits and GatherBlockQuantized, and how many bytes each takes."""
+
+from dataclasses import dataclass
+
+BITS = (4, 8)
+BLOCKS = (32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFormat:
+    """Weights [N, K] are cut along K into blocks; each block has one float32 scale and, if asymmetric, a zero point.
+
+    The last block of a row is padded with the zero point when K is no multiple of `block`.
+    """
+
+    bits: int
+    block: int
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bits not in BITS or self.block not in BLOCKS:
+            raise ValueError(
+                f"bits must be one of {BITS} and block one of {BLOCKS}, not {self.bits}/{self.block}"
+            )
+
+    def blocks(self, columns: int) -> int:
+        return -(-columns // self.block)
+
+    def value_shape(self, rows: int, columns: int) -> tuple[int, int, int]:
+        return rows, self.blocks(columns), self.block * self.bits // 8
+
+    def zero_point_columns(self, columns: int) -> int:
+        """Bytes per row; int4 zero points are packed in pairs."""
+        return -(-self.blocks(columns) * self.bits // 8)
+
+    def bits_per_weight(self) -> float:
+        return self.bits + (32 + (0 if self.symmetric else self.bits)) / self.block
+
+
+@dataclass(frozen=True, slots=True)
+class FloatFormat:
+    """Unquantised float32, for references and for tensors that must not be touched."""
+
+    bits: int = 32
+    block: int = 0
+    symmetric: bool = True
+
+
+WeightFormat = BlockFormat | FloatFormat
