@@ -1,0 +1,24 @@
+"""One file per model type: how its config and tensor names become a DecoderSpec."""
+
+from collections.abc import Callable
+
+from edge.errors import CheckpointError
+from export.architectures import granite, llama, phi3
+from export.architectures.spec import DecoderSpec
+from export.sources.checkpoint import Checkpoint
+
+READERS: dict[str, Callable[[Checkpoint], DecoderSpec]] = {
+    "phi3": phi3.read,
+    "llama": llama.read,
+    "granite": granite.read,
+}
+
+
+def read_spec(checkpoint: Checkpoint) -> DecoderSpec:
+    """Raises CheckpointError for a model type without a graph, or a config that makes no sense."""
+    model_type = checkpoint.config.get("model_type")
+    if model_type not in READERS:
+        raise CheckpointError(
+            f"model type {model_type!r} is not supported", f"supported model types: {', '.join(READERS)}"
+        )
+    return READERS[model_type](checkpoint)

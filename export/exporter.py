@@ -1,0 +1,80 @@
+"""Carries out a plan: weights, graphs, tokenizer, manifest, then one rename that makes the bundle exist."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.bundle.files import disk_errors, require_space, write_bytes_durably
+from edge.bundle.manifest import MANIFEST, FileInfo, Manifest
+from edge.bundle.staging import StagedDirectory
+from edge.errors import CheckpointError, ResourceError
+from export.graph.decoder import build_decoder
+from export.manifest import build_manifest
+from export.plan import ExportPlan
+from export.weights.writer import WeightsWriter
+
+WEIGHTS, GRAPH = "weights.bin", "text.onnx"
+JOURNAL = ".journal"
+SPARE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """After each weight: bytes of the file so far and in the end, and how many an earlier run had written."""
+
+    name: str
+    done_bytes: int
+    total_bytes: int
+    resumed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    out: Path
+    seconds: float
+    bundle_bytes: int
+    weights_sha256: str
+    resumed_bytes: int
+
+
+def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None] = lambda _: None) -> ExportReport:
+    """Writes the bundle to `out`, which must not exist.
+
+    Until the last step everything is in a hidden directory beside `out`; a killed export resumes from it and ends
+    with the same bytes. Raises UsageError, CheckpointError or ResourceError; a full disk leaves nothing behind.
+    """
+    started = time.monotonic()
+    fingerprint = plan.fingerprint()
+    with StagedDirectory(out, resume=fingerprint[:16]) as staged:
+        try:
+            with disk_errors(out):
+                manifest, writer = _write_files(plan, out.name, staged.path, fingerprint, progress)
+            staged.commit()
+        except (CheckpointError, ResourceError):
+            staged.discard()
+            raise
+    size = sum(file.size for file in manifest.files.values())
+    return ExportReport(out, time.monotonic() - started, size, writer.sha256, writer.resumed_bytes)
+
+
+def _write_files(
+    plan: ExportPlan, name: str, directory: Path, fingerprint: str, progress: Callable[[Progress], None]
+) -> tuple[Manifest, WeightsWriter]:
+    weights, journal = directory / WEIGHTS, directory / JOURNAL
+    written = weights.stat().st_size if weights.exists() else 0
+    require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
+    with WeightsWriter(weights, journal, fingerprint) as writer:
+        for weight in writer.write(plan.weights, plan.checkpoint):
+            done = weight.sections[-1].end
+            progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
+    contents = {GRAPH: build_decoder(plan.spec, plan.by_role, WEIGHTS), **plan.texts.files}
+    manifest = build_manifest(plan, name, {"text": GRAPH})
+    manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
+    for file, data in contents.items():
+        write_bytes_durably(directory / file, data)
+        manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
+    write_bytes_durably(directory / MANIFEST, manifest.to_json())
+    journal.unlink()
+    return manifest, writer

@@ -1,0 +1,127 @@
+"""The building blocks of a decoder graph, each in one place. All activations are float32 [1, S, width]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.graph.builder import CONTRIB, GraphBuilder
+from export.weights.layout import PlacedWeight
+from quant.formats import BlockFormat
+
+INT8_ACTIVATIONS = 4
+"""MatMulNBits accuracy_level: anything else is several times slower (4 bits) or 200 times (8 bits)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionShape:
+    heads: int
+    kv_heads: int
+    head_size: int
+    scale: float
+    window: int
+
+
+def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
+    """x · Wᵀ for a weight [N, K]."""
+    fmt = weight.source.format
+    if not isinstance(fmt, BlockFormat):
+        return graph.node("FusedMatMul", [x, graph.weight(weight.values)], out, CONTRIB, transB=1)
+    return graph.node(
+        "MatMulNBits",
+        [x, *(graph.weight(section) for section in weight.sections)],
+        out,
+        CONTRIB,
+        N=weight.source.rows,
+        K=weight.source.columns,
+        bits=fmt.bits,
+        block_size=fmt.block,
+        accuracy_level=INT8_ACTIVATIONS,
+    )
+
+
+def embedding(graph: GraphBuilder, ids: str, weight: PlacedWeight, out: str) -> str:
+    """Rows of a table; a quantised one is the same bytes that `linear` uses when the embedding is tied."""
+    fmt = weight.source.format
+    if not isinstance(fmt, BlockFormat):
+        return graph.node("Gather", [graph.weight(weight.values), ids], out, axis=0)
+    rows, blocks, width = weight.values.shape
+    table = graph.weight(weight.values, (rows, blocks * width), alias=weight.source.name + ".table")
+    padded = blocks * fmt.block != weight.source.columns
+    inputs = [table, ids, *(graph.weight(section) for section in weight.sections[1:])]
+    rows_out = graph.node(
+        "GatherBlockQuantized",
+        inputs,
+        out + ".padded" if padded else out,
+        CONTRIB,
+        bits=fmt.bits,
+        block_size=fmt.block,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+    if not padded:
+        return rows_out
+    bounds = [
+        graph.constant(f"{out}.{key}", np.array([value], np.int64))
+        for key, value in (("start", 0), ("stop", weight.source.columns), ("axis", -1))
+    ]
+    return graph.node("Slice", [rows_out, *bounds], out)
+
+
+def rms_norm(graph: GraphBuilder, x: str, weight: PlacedWeight, epsilon: float, out: str) -> str:
+    return graph.node("SimplifiedLayerNormalization", [x, graph.weight(weight.values)], out, axis=-1, epsilon=epsilon)
+
+
+def add_norm(
+    graph: GraphBuilder, residual: str, x: str, weight: PlacedWeight, epsilon: float, out: str
+) -> tuple[str, str]:
+    """(norm(residual + x), residual + x) in one node."""
+    total = out + ".residual"
+    graph.node(
+        "SkipSimplifiedLayerNormalization",
+        [residual, x, graph.weight(weight.values)],
+        [out, "", "", total],
+        CONTRIB,
+        epsilon=epsilon,
+    )
+    return out, total
+
+
+def attention(graph: GraphBuilder, qkv: str, layer: int, shape: AttentionShape, out: str) -> str:
+    """Grouped-query attention on packed QKV; rotates q and k, appends to the bound KV cache in place."""
+    attributes: dict[str, float | int] = {
+        "num_heads": shape.heads,
+        "kv_num_heads": shape.kv_heads,
+        "do_rotary": 1,
+        "scale": shape.scale,
+    }
+    if shape.window:
+        attributes["local_window_size"] = shape.window
+    past = [f"past.{layer}.key", f"past.{layer}.value"]
+    present = [f"present.{layer}.key", f"present.{layer}.value"]
+    return graph.node(
+        "GroupQueryAttention",
+        [qkv, "", "", *past, "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"],
+        [out, *present],
+        CONTRIB,
+        **attributes,
+    )
+
+
+def gated_mlp(graph: GraphBuilder, x: str, gate_up: PlacedWeight, down: PlacedWeight, name: str) -> str:
+    """down(silu(gate) * up); gate is the first half of the fused matrix."""
+    both = linear(graph, x, gate_up, f"{name}.gate_up")
+    half = gate_up.source.rows // 2
+    split = graph.constant("mlp.split", np.array([half, half], np.int64))
+    graph.node("Split", [both, split], [f"{name}.gate", f"{name}.up"], axis=-1)
+    sigmoid = graph.node("Sigmoid", [f"{name}.gate"], f"{name}.sigmoid")
+    silu = graph.node("Mul", [f"{name}.gate", sigmoid], f"{name}.silu")
+    gated = graph.node("Mul", [silu, f"{name}.up"], f"{name}.gated")
+    return linear(graph, gated, down, f"{name}.down")
+
+
+def scaled(graph: GraphBuilder, x: str, factor: float, out: str) -> str:
+    """x * factor, or x itself when the factor is 1."""
+    if factor == 1.0:
+        return x
+    constant = graph.constant(out + ".factor", np.array(factor, np.float32))
+    return graph.node("Mul", [x, constant], out)

@@ -1,0 +1,75 @@
+"""The decoder graph: token ids and a KV cache in, logits of chosen rows out.
+
+inputs   input_ids int64 [1, S]; logit_rows int64 [R], positions within this call whose logits are wanted;
+         seqlens_k int32 [1] = past + S - 1; total_sequence_length int32 [] = past + S;
+         cos_cache, sin_cache float32 [positions, rotary dim / 2]; past.N.key|value float32 [1, H_kv, T, D]
+outputs  logits float32 [R, vocab]; present.N.key|value, bound to the same buffers as past
+There is no attention mask and no position input: both follow from the lengths (batch 1, no padding).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from onnx import TensorProto
+
+from export.architectures.spec import DecoderSpec
+from export.graph import blocks
+from export.graph.builder import GraphBuilder
+from export.weights.layout import PlacedWeight
+
+
+def build_decoder(spec: DecoderSpec, weights: Mapping[str, PlacedWeight], weights_file: str) -> bytes:
+    """The serialized ONNX model. `weights` is keyed by the names `decoder_weights` gives."""
+    graph = GraphBuilder("decoder", weights_file)
+    _declare_inputs(graph, spec)
+    shape = blocks.AttentionShape(spec.heads, spec.kv_heads, spec.head_size, spec.attention_scale, spec.sliding_window)
+    eps, residual_multiplier = spec.norm_epsilon, spec.residual_multiplier
+
+    x = blocks.embedding(graph, "input_ids", weights["embedding"], "embedded")
+    residual = blocks.scaled(graph, x, spec.embedding_multiplier, "embedded.scaled")
+    x = blocks.rms_norm(graph, residual, weights["layers.0.input_norm"], eps, "layers.0.input")
+    for layer in range(spec.layers):
+        name = f"layers.{layer}"
+        qkv = blocks.linear(graph, x, weights[f"{name}.qkv"], f"{name}.qkv_out")
+        x = blocks.attention(graph, qkv, layer, shape, f"{name}.attended")
+        x = blocks.linear(graph, x, weights[f"{name}.attention_out"], f"{name}.attention")
+        x = blocks.scaled(graph, x, residual_multiplier, f"{name}.attention.scaled")
+        x, residual = blocks.add_norm(graph, residual, x, weights[f"{name}.mlp_norm"], eps, f"{name}.mlp_in")
+        x = blocks.gated_mlp(graph, x, weights[f"{name}.gate_up"], weights[f"{name}.down"], f"{name}.mlp")
+        x = blocks.scaled(graph, x, residual_multiplier, f"{name}.mlp.scaled")
+        if layer + 1 < spec.layers:
+            norm = weights[f"layers.{layer + 1}.input_norm"]
+            x, residual = blocks.add_norm(graph, residual, x, norm, eps, f"layers.{layer + 1}.input")
+    _logits(graph, spec, residual, x, weights)
+    return graph.serialize()
+
+
+def _declare_inputs(graph: GraphBuilder, spec: DecoderSpec) -> None:
+    graph.input("input_ids", TensorProto.INT64, [1, "S"])
+    graph.input("logit_rows", TensorProto.INT64, ["R"])
+    graph.input("seqlens_k", TensorProto.INT32, [1])
+    graph.input("total_sequence_length", TensorProto.INT32, [])
+    for table in ("cos_cache", "sin_cache"):
+        graph.input(table, TensorProto.FLOAT, ["positions", spec.rotary.dim // 2])
+    graph.output("logits", TensorProto.FLOAT, ["R", spec.vocab_size])
+    cache = [1, spec.kv_heads, "T", spec.head_size]
+    for layer in range(spec.layers):
+        for kind in ("key", "value"):
+            graph.input(f"past.{layer}.{kind}", TensorProto.FLOAT, cache)
+            graph.output(f"present.{layer}.{kind}", TensorProto.FLOAT, cache)
+
+
+def _logits(graph: GraphBuilder, spec: DecoderSpec, residual: str, x: str, weights: Mapping[str, PlacedWeight]) -> None:
+    """Rows are chosen before the norm and the head: the head is a sixth of the model, most rows need none."""
+    total = graph.node("Add", [residual, x], "last.residual")
+    flat = graph.node(
+        "Reshape", [total, graph.constant("flat", np.array([-1, spec.hidden_size], np.int64))], "last.flat"
+    )
+    chosen = graph.node("Gather", [flat, "logit_rows"], "last.chosen", axis=0)
+    normed = blocks.rms_norm(graph, chosen, weights["norm"], spec.norm_epsilon, "last.normed")
+    if spec.logits_divisor == 1.0:
+        blocks.linear(graph, normed, weights["head"], "logits")
+        return
+    raw = blocks.linear(graph, normed, weights["head"], "logits.raw")
+    divisor = graph.constant("logits.divisor", np.array(spec.logits_divisor, np.float32))
+    graph.node("Div", [raw, divisor], "logits")

@@ -1,0 +1,91 @@
+"""Everything an export will do, decided and checked before the first byte is written."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from edge.bundle.manifest import TensorGroup
+from edge.errors import CheckpointError, ResourceError
+from export.architectures import read_spec
+from export.architectures.spec import DecoderSpec
+from export.architectures.weights import decoder_weights
+from export.options import ExportOptions
+from export.sources import open_checkpoint
+from export.sources.checkpoint import Checkpoint
+from export.texts import Texts, read_texts
+from export.weights.encode import SLAB_WEIGHTS, SLABS_IN_FLIGHT
+from export.weights.layout import PlacedWeight, place
+
+VERSION = 1
+"""Raised when the same plan would produce other bytes, so that an older partial export is not resumed."""
+
+BASE_RAM = 200 << 20
+"""Interpreter, numpy, onnx and graph, measured 160 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    checkpoint: Checkpoint
+    spec: DecoderSpec
+    options: ExportOptions
+    weights: list[PlacedWeight]
+    aliases: dict[str, str]
+    texts: Texts
+
+    @property
+    def by_role(self) -> dict[str, PlacedWeight]:
+        named = {weight.source.name: weight for weight in self.weights}
+        return named | {role: named[name] for role, name in self.aliases.items()}
+
+    @property
+    def weights_bytes(self) -> int:
+        return self.weights[-1].sections[-1].end
+
+    @property
+    def source_bytes(self) -> int:
+        infos = self.checkpoint.tensors
+        return sum(infos[part.tensor].bytes for weight in self.weights for part in weight.source.parts)
+
+    @property
+    def peak_ram(self) -> int:
+        """Predicted peak memory: slabs with their temporaries, and the scales of the largest weight."""
+        slabs = SLABS_IN_FLIGHT * SLAB_WEIGHTS * 16
+        scales = max(weight.bytes - weight.values.length for weight in self.weights)
+        return BASE_RAM + slabs + 2 * scales
+
+    def groups(self) -> list[TensorGroup]:
+        """The quantisation table, one row per group and format, in file order."""
+        ordered = sorted(self.weights, key=lambda w: w.source.group)
+        rows = []
+        for group, members in groupby(ordered, key=lambda w: (w.source.group, w.source.format)):
+            weights = list(members)
+            fmt = group[1]
+            size = sum(weight.bytes for weight in weights)
+            rows.append(TensorGroup(group[0], fmt.bits, fmt.block, fmt.symmetric, len(weights), size))
+        return rows
+
+    def fingerprint(self) -> str:
+        formats = [(w.source.name, repr(w.source.format), w.values.offset) for w in self.weights]
+        content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
+    """Reads configs and headers only. Raises CheckpointError, UsageError or ResourceError (--max-ram too small)."""
+    recipe = options.recipe()
+    checkpoint = open_checkpoint(source)
+    spec = read_spec(checkpoint)
+    sources, aliases = decoder_weights(spec, checkpoint.tensors, recipe)
+    plan = ExportPlan(checkpoint, spec, options, place(sources), aliases, read_texts(checkpoint, spec))
+    for weight in sources:
+        for part in weight.parts:
+            if checkpoint.rows(part.tensor, 0, 1).size == 0:
+                raise CheckpointError(f"tensor {part.tensor} is empty", "download the checkpoint again")
+    if options.max_ram and plan.peak_ram > options.max_ram:
+        raise ResourceError(
+            f"this export needs about {plan.peak_ram >> 20} MB of memory, --max-ram allows {options.max_ram >> 20} MB",
+            f"raise it to --max-ram {(plan.peak_ram >> 20) + 1}MB",
+        )
+    return plan

@@ -1,0 +1,173 @@
+"""A Hugging Face directory: config.json, *.safetensors (one file or shards with an index), tokenizer.json.
+
+Files are read with pread, never mapped: a mapped 5 GB shard would count against the memory cap of the export.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import CheckpointError
+from export.sources.checkpoint import TensorInfo
+
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+MAX_HEADER_BYTES = 100 << 20
+INDEX = "model.safetensors.index.json"
+
+
+class SafetensorsCheckpoint:
+    """See `Checkpoint` for the meaning of the members."""
+
+    kind = "safetensors"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = read_json(path / "config.json")
+        generation = path / "generation_config.json"
+        self.generation_config = read_json(generation) if generation.exists() else {}
+        self._files: dict[str, int] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        tensors: dict[str, TensorInfo] = {}
+        for file in self._shards():
+            for name, info, offset in read_header(path / file):
+                if name in tensors:
+                    raise CheckpointError(f"tensor {name} is in two files, {self._places[name][0]} and {file}", "")
+                tensors[name] = info
+                self._places[name] = (file, offset)
+        self.tensors: Mapping[str, TensorInfo] = tensors
+
+    def _shards(self) -> list[str]:
+        if (self.path / INDEX).exists():
+            weight_map = read_json(self.path / INDEX).get("weight_map")
+            if not isinstance(weight_map, dict) or not all(isinstance(f, str) for f in weight_map.values()):
+                raise CheckpointError(f"{INDEX} has no usable weight_map", "download the checkpoint again")
+            files = sorted(set(weight_map.values()))
+            for file in files:
+                if Path(file).name != file:
+                    raise CheckpointError(f"{INDEX} points outside the checkpoint: {file!r}", "")
+        else:
+            files = sorted(file.name for file in self.path.glob("*.safetensors"))
+        if not files:
+            raise CheckpointError(
+                f"no *.safetensors file in {self.path}", "is this a Hugging Face checkpoint directory?"
+            )
+        for file in files:
+            if not (self.path / file).is_file():
+                raise CheckpointError(f"shard {file} is missing from {self.path}", "download the checkpoint again")
+        return files
+
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        file, offset = self._places[name]
+        info = self.tensors[name]
+        if info.dtype not in ITEM_BYTES:
+            raise CheckpointError(f"tensor {name} is stored as {info.dtype}", f"supported: {', '.join(ITEM_BYTES)}")
+        row_items = prod(info.shape[1:])
+        size = ITEM_BYTES[info.dtype] * row_items
+        if file not in self._files:
+            self._files[file] = os.open(self.path / file, os.O_RDONLY)
+        data = os.pread(self._files[file], (stop - start) * size, offset + start * size)
+        if len(data) != (stop - start) * size:
+            raise CheckpointError(f"{file} ended inside tensor {name}", "download the checkpoint again")
+        values = _to_float32(data, info.dtype).reshape(stop - start, *info.shape[1:])
+        if not np.isfinite(values).all():
+            raise CheckpointError(f"tensor {name} in {file} contains NaN or infinity", "download the checkpoint again")
+        return values
+
+    def tokenizer_json(self) -> bytes:
+        file = self.path / "tokenizer.json"
+        if not file.is_file():
+            raise CheckpointError(f"tokenizer.json is missing from {self.path}", "download it with the checkpoint")
+        return file.read_bytes()
+
+    def chat_template(self) -> str | None:
+        file = self.path / "chat_template.jinja"
+        if file.is_file():
+            return file.read_text("utf-8")
+        config = self.path / "tokenizer_config.json"
+        template = read_json(config).get("chat_template") if config.is_file() else None
+        return template if isinstance(template, str) else None
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        for name in sorted(self._places):
+            info = self.tensors[name]
+            digest.update(repr((name, info.shape, info.dtype, self._places[name])).encode())
+        for file in sorted({place[0] for place in self._places.values()}):
+            stat = (self.path / file).stat()
+            digest.update(repr((file, stat.st_size, stat.st_mtime_ns)).encode())
+        return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; NaN, duplicate keys and depth bombs are refused."""
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.name} is missing from {path.parent}", "is this a checkpoint directory?") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name} is not valid JSON: {error}", "download the checkpoint again") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path.name} does not hold a JSON object", "download the checkpoint again")
+    return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number a config can hold")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key appears twice")
+    return value
+
+
+def read_header(path: Path) -> list[tuple[str, TensorInfo, int]]:
+    """(name, info, absolute byte offset) of every tensor, in file order, checked against the real file size.
+
+    Layout: u64 header length, JSON header, tensor bytes without holes or overlaps.
+    """
+    again = "download the checkpoint again"
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            raise CheckpointError(f"{path.name} is not a safetensors file, or cut off ({size} bytes)", again)
+        raw = file.read(length)
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+        entries = [
+            (str(name), str(entry["dtype"]), tuple(entry["shape"]), *entry["data_offsets"])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        ]
+        entries.sort(key=lambda entry: entry[3:])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"the header of {path.name} is damaged: {error}", again) from None
+
+    found: list[tuple[str, TensorInfo, int]] = []
+    position = 0
+    for name, dtype, shape, begin, end in entries:
+        whole = all(type(n) is int and 0 <= n < 1 << 40 for n in (*shape, begin, end))
+        item = ITEM_BYTES.get(dtype, 0)
+        if not whole or begin != position or end < begin or (item and end - begin != prod(shape) * item):
+            raise CheckpointError(f"the header of {path.name} places tensor {name} wrongly", again)
+        position = end
+        found.append((name, TensorInfo(shape, dtype, end - begin), 8 + length + begin))
+    if position != size - 8 - length:
+        raise CheckpointError(f"{path.name} has {size} bytes, its header describes {8 + length + position}", again)
+    return found
+
+
+def _to_float32(data: bytes, dtype: str) -> np.ndarray:
+    if dtype == "BF16":
+        wide = np.frombuffer(data, "<u2").astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    return np.frombuffer(data, {"F64": "<f8", "F32": "<f4", "F16": "<f2"}[dtype]).astype(np.float32)

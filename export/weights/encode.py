@@ -1,0 +1,68 @@
+"""From checkpoint rows to the bytes of one weight, slab by slab, two slabs in flight."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+import numpy as np
+
+from export.sources.checkpoint import Checkpoint
+from export.weights.layout import PlacedWeight
+from quant.formats import BlockFormat
+from quant.packing import PackedRows
+from quant.rtn import quantise_rows
+
+SLAB_WEIGHTS = 1 << 20
+"""Weights per slab: 4 MB of float32, small enough to stay in cache through all quantisation passes."""
+
+SLABS_IN_FLIGHT = 4
+
+T = TypeVar("T")
+
+
+def encode(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:
+    """The bytes of all sections of `weight`, in file order and without padding between sections.
+
+    Scales and zero points follow all values, so they are kept (a sixteenth of the values at most).
+    """
+    fmt = weight.source.format
+    if not isinstance(fmt, BlockFormat):
+        for slab in _in_order(pool, checkpoint.rows, list(_slabs(weight))):
+            yield np.ascontiguousarray(slab, "<f4").data.cast("B")
+        return
+
+    def pack(tensor: str, start: int, stop: int) -> PackedRows:
+        return quantise_rows(checkpoint.rows(tensor, start, stop), fmt)
+
+    scales, zero_points = [], []
+    for packed in _in_order(pool, pack, list(_slabs(weight))):
+        scales.append(packed.scales)
+        if packed.zero_points is not None:
+            zero_points.append(packed.zero_points)
+        yield packed.values.data.cast("B")
+    yield np.concatenate(scales).astype("<f4").tobytes()
+    if zero_points:
+        yield np.concatenate(zero_points).tobytes()
+
+
+def _slabs(weight: PlacedWeight) -> Iterator[tuple[str, int, int]]:
+    """(tensor, first row, row after the last) of every slab."""
+    step = max(1, SLAB_WEIGHTS // max(1, weight.source.columns))
+    for part in weight.source.parts:
+        for start in range(0, part.rows, step):
+            yield part.tensor, start, min(start + step, part.rows)
+
+
+def _in_order(pool: Executor, work: Callable[[str, int, int], T], slabs: list[tuple[str, int, int]]) -> Iterator[T]:
+    waiting: deque[Future[T]] = deque()
+    try:
+        for slab in slabs:
+            waiting.append(pool.submit(work, *slab))
+            if len(waiting) == SLABS_IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
