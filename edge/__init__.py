@@ -1,3 +1,63 @@
-"""phi-edge: the runtime on the device."""
+"""phi-edge: the runtime on the device.
+
+model = edge.load("smollm2-135m-instruct")
+for event in model.conversation().generate("Why is the sky blue?"):
+    if isinstance(event, edge.TextDelta):
+        print(event.text, end="")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge.conversation import Conversation, TurnOptions
+    from edge.errors import EdgeError
+    from edge.events import Done, Prefill, Reprefill, TextDelta, TokenLogprob, ToolCall, Usage
+    from edge.model import Model, load
+    from edge.prompt.tools import Tool, load_tools
+    from edge.runtime.sampling import SamplingOptions
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Conversation": "edge.conversation",
+    "Done": "edge.events",
+    "EdgeError": "edge.errors",
+    "Model": "edge.model",
+    "Prefill": "edge.events",
+    "Reprefill": "edge.events",
+    "SamplingOptions": "edge.runtime.sampling",
+    "TextDelta": "edge.events",
+    "TokenLogprob": "edge.events",
+    "Tool": "edge.prompt.tools",
+    "ToolCall": "edge.events",
+    "TurnOptions": "edge.conversation",
+    "Usage": "edge.events",
+    "load": "edge.model",
+    "load_tools": "edge.prompt.tools",
+}
+
+__all__ = [
+    "Conversation",
+    "Done",
+    "EdgeError",
+    "Model",
+    "Prefill",
+    "Reprefill",
+    "SamplingOptions",
+    "TextDelta",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "TurnOptions",
+    "Usage",
+    "load",
+    "load_tools",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported on first use, so that `edge --help` does not load onnxruntime."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edge' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

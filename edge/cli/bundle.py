@@ -1,0 +1,127 @@
+"""edge bundle: look at, check, install and tune bundles."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.cli.console import bytes_progress, say, size, stderr
+
+app = typer.Typer(help="Verify, show, list, install, remove and tune bundles.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of an installed bundle, or a directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def verify(bundle: Name, as_json: Json = False) -> None:
+    """Compare every byte with the hashes in bundle.json."""
+    from edge.bundle.store import resolve
+    from edge.bundle.verify import verify as check
+    from edge.errors import BundleError
+
+    path = resolve(bundle)
+    with bytes_progress("verifying") as update:
+        report = check(path, lambda name, done, total: update(done, total, name))
+    if as_json:
+        fields = {"schema": 1, "bundle": str(report.path), "ok": report.ok, "problems": report.problems}
+        typer.echo(json.dumps(fields))
+    if report.problems:
+        for problem in report.problems[1:]:
+            say(f"also: {problem}")
+        raise BundleError(f"bundle {report.path}: {report.problems[0]}", "copy or export it again")
+    say(f"{report.path}: {report.files} files, {size(report.bytes)}, all as they should be ({report.digest[:12]})")
+
+
+@app.command()
+def show(bundle: Name, as_json: Json = False) -> None:
+    """What a bundle holds: model, formats, sizes, token ids."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge.bundle.bundle import Bundle
+    from edge.bundle.store import resolve
+
+    opened = Bundle.open(resolve(bundle))
+    manifest = opened.manifest
+    if as_json:
+        typer.echo(json.dumps({"digest": opened.digest, **asdict(manifest)}))
+        return
+    decoder = manifest.decoder
+    table = Table(title=f"{manifest.name} · {manifest.architecture} · {size(opened.bytes)}", title_justify="left")
+    for column in ("weights", "tensors", "bits", "block", "zero points", "bytes"):
+        table.add_column(column, justify="left" if column == "weights" else "right")
+    for group in manifest.quantisation:
+        zero = "no" if group.symmetric else "yes"
+        block = str(group.block) if group.block else "–"
+        table.add_row(group.name, str(group.tensors), str(group.bits), block, zero, size(group.bytes))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"{decoder.layers} layers, {decoder.kv_heads} KV heads of {decoder.head_size}, vocabulary "
+        f"{decoder.vocab_size:,}, context {decoder.context_length:,}\n"
+        f"modes {', '.join(manifest.modes)}; chat format {manifest.chat.format}; stop tokens {manifest.tokens.stop}\n"
+        f"from {manifest.provenance.get('source', '?')}; digest {opened.digest[:16]}"
+    )
+
+
+@app.command("list")
+def list_bundles(as_json: Json = False) -> None:
+    """Installed bundles."""
+    from edge.bundle.store import bundles_dir, list_installed
+
+    installed = list_installed()
+    if as_json:
+        rows = [
+            {
+                "name": one.name,
+                "path": str(one.path),
+                "digest": one.bundle and one.bundle.digest,
+                "problem": one.problem,
+            }
+            for one in installed
+        ]
+        typer.echo(json.dumps({"schema": 1, "bundles": rows}))
+        return
+    if not installed:
+        say(f"no bundles in {bundles_dir()}\n  next: edge bundle install DIRECTORY, or  make demo")
+    for one in installed:
+        state = f"{size(one.bundle.bytes)}\t{one.bundle.digest[:12]}" if one.bundle else f"damaged\t{one.problem}"
+        typer.echo(f"{one.name}\t{state}\t{one.path}")
+
+
+@app.command()
+def install(
+    source: Annotated[Path, typer.Argument(help="Bundle directory.")],
+    name: Annotated[str | None, typer.Option(help="Name to install it under.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a bundle of this name.")] = False,
+) -> None:
+    """Verify a bundle and copy it into the user's bundle directory."""
+    from edge.bundle.store import install as copy
+
+    with bytes_progress("installing") as update:
+        path = copy(source, name, replace, lambda file, done, total: update(done, total, file))
+    say(f"installed {path}\n  next: edge run -b {path.name} 'Hello'")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="Name of an installed bundle.")]) -> None:
+    """Delete an installed bundle."""
+    from edge.bundle.store import remove as delete
+
+    delete(name)
+    say(f"removed {name}")
+
+
+@app.command()
+def tune(bundle: Name, threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0) -> None:
+    """Save prepacked weights for this CPU, so that the next start maps them."""
+    from edge.bundle.bundle import Bundle
+    from edge.bundle.store import resolve
+    from edge.runtime.tune import tune as prepack
+
+    opened = Bundle.open(resolve(bundle))
+    with stderr().status(f"packing {size(opened.bytes)} for this CPU"):
+        report = prepack(opened, threads)
+    say(f"{'made' if report.made else 'already there'}: {report.path} ({size(report.bytes)})")

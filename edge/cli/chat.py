@@ -1,0 +1,91 @@
+"""edge chat: a conversation in the terminal, keeping its KV cache between turns."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edge.cli import options as opt
+from edge.cli.console import say
+from edge.cli.interrupts import Interrupts
+from edge.cli.turn import show
+from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from edge.conversation import Conversation, TurnOptions
+
+HELP = "/new starts over · /stats on or off · /quit or Ctrl-D leaves · Ctrl-C stops an answer"
+
+
+def chat(
+    bundle: opt.Bundle = None,
+    system: opt.System = "",
+    max_tokens: opt.MaxTokens = None,
+    temperature: opt.Temperature = 0.0,
+    top_k: opt.TopK = 0,
+    top_p: opt.TopP = 1.0,
+    min_p: opt.MinP = 0.0,
+    repetition_penalty: opt.Penalty = 1.0,
+    seed: opt.Seed = None,
+    stop: opt.Stop = None,
+    thinking: opt.Thinking = False,
+    threads: opt.Threads = 0,
+) -> None:
+    """Talk with the model; each turn only computes what is new."""
+    options = opt.turn_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop)
+    from edge.model import load
+
+    model = load(bundle, threads)
+    say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")
+    conversation = model.conversation(system, (), thinking)
+    stats = False
+    while True:
+        line = _read_line()
+        if line is None or line.strip() in ("/quit", "/exit"):
+            return
+        match line.strip():
+            case "":
+                continue
+            case "/new":
+                conversation = model.conversation(system, (), thinking)
+                say("new conversation")
+            case "/stats":
+                stats = not stats
+            case "/help":
+                say(HELP)
+            case text:
+                _turn(conversation, text, options, stats)
+
+
+def _read_line() -> str | None:
+    if sys.stdin.isatty():
+        import readline  # noqa: F401 - gives input() a history and line editing
+
+        sys.stderr.write("\n")
+    try:
+        return input("> " if sys.stdin.isatty() else "")
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def _turn(conversation: "Conversation", text: str, options: "TurnOptions", stats: bool) -> None:
+    interrupts = Interrupts()
+    interrupts.cancel = conversation.cancel
+
+    def events() -> Iterator[Any]:
+        yield from conversation.generate(text, options)
+
+    try:
+        done = show(interrupts.stream(events), quiet=False)
+    except InputError as error:  # too long, say: the conversation itself is unharmed
+        say(f"error: {error}\n  next: {error.hint}")
+        return
+    if interrupts.exit_code == 143:
+        raise typer.Exit(143)
+    if stats:
+        usage, timing = done.usage, done.timing
+        say(
+            f"[{usage.prompt_tokens:,} tokens, {usage.reused_tokens:,} reused · first token {timing.ttft_s:.2f} s · "
+            f"{usage.completion_tokens} tokens at {timing.decode_tokens_per_s:.1f}/s]"
+        )

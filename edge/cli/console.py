@@ -1,0 +1,86 @@
+"""stdout carries data, stderr everything else; colours and bars only on a terminal."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOG_SECONDS = 10.0
+
+
+def stderr() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One plain line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def size(count: float) -> str:
+    """Bytes for people: 512 B, 3.4 MB, 1.71 GB."""
+    for unit, digits in (("B", 0), ("kB", 1), ("MB", 1), ("GB", 2)):
+        if abs(count) < 1000 or unit == "GB":
+            return f"{count:.{digits}f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+class BytesProgress(Protocol):
+    def __call__(self, done: int, total: int, label: str = "") -> None: ...
+
+
+@contextmanager
+def bytes_progress(title: str) -> Iterator[BytesProgress]:
+    """A bar with bytes, rate and time left; without a terminal one line every ten seconds."""
+    if sys.stderr.isatty() and not os.environ.get("CI"):
+        with _bar(title) as update:
+            yield update
+    else:
+        yield _LogLines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[BytesProgress]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[label]}"), console=stderr()) as bar:
+        task = bar.add_task(title, total=None, label="")
+
+        def update(done: int, total: int, label: str = "") -> None:
+            bar.update(task, completed=done, total=total, label=label)
+
+        yield update
+
+
+class _LogLines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._start = self._last = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int, label: str = "") -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if now - self._last < LOG_SECONDS:
+            return
+        self._last = now
+        rate = max(1.0, (done - self._first) / (now - self._start))
+        left = (total - done) / rate
+        say(f"{self._title}: {size(done)} of {size(total)}, {size(rate)}/s, {left:.0f} s left  {label}")

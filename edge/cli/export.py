@@ -1,0 +1,101 @@
+"""edge export: a checkpoint becomes a bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.cli.console import bytes_progress, say, size, stderr
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from export.exporter import ExportReport
+    from export.plan import ExportPlan
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="Hugging Face directory or .gguf file.")],
+    out: Annotated[Path, typer.Argument(help="Bundle directory to create; must not exist.")],
+    bits: Annotated[int, typer.Option(help="Bits per weight: 4, 8, or 32 for unquantised.")] = 4,
+    block: Annotated[int, typer.Option(help="Weights per scale: 32, 64 or 128.")] = 128,
+    symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
+    head_bits: Annotated[int | None, typer.Option(help="Bits of lm_head, and of a tied embedding.")] = None,
+    embedding_bits: Annotated[int | None, typer.Option(help="Bits of an untied embedding.")] = None,
+    max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
+    target: Annotated[str, typer.Option(help="Where the bundle will run: cpu.")] = "cpu",
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show what would be done and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Turn a checkpoint into a bundle, tensor by tensor."""
+    if target != "cpu":
+        raise UsageError(f"target {target!r} is not available", "use --target cpu")
+    from edge.cli.sizes import parse_size
+
+    limit = parse_size(max_ram) if max_ram else 0
+    try:
+        from export.exporter import run_export
+        from export.options import ExportOptions
+        from export.plan import plan_export
+    except ModuleNotFoundError as error:
+        raise UsageError(f"exporting needs the package {error.name}", 'pip install "phi-edge[export]"') from None
+    options = ExportOptions(bits, block, symmetric, head_bits, embedding_bits, limit)
+    plan = plan_export(source, options)
+    if limit:  # after the plan, which refuses a hopeless limit with numbers
+        _limit_memory(limit)
+    _show_plan(plan, out)
+    if plan_only:
+        return
+    with bytes_progress("exporting") as update:
+        report = run_export(plan, out, lambda p: update(p.done_bytes, p.total_bytes, p.name))
+    _show_report(report, as_json)
+
+
+def _limit_memory(limit: int) -> None:
+    """The kernel enforces the promise: private memory beyond the limit fails as MemoryError."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _show_plan(plan: "ExportPlan", out: Path) -> None:
+    from rich.table import Table
+
+    spec = plan.spec
+    table = Table(title=f"{plan.checkpoint.path.name} → {out}", title_justify="left")
+    for column in ("weights", "tensors", "format", "bytes"):
+        table.add_column(column, justify="right" if column in ("tensors", "bytes") else "left")
+    for group in plan.groups():
+        kind = "symmetric" if group.symmetric else "asymmetric"
+        text = "float32" if group.bits == 32 else f"int{group.bits}, block {group.block}, {kind}"
+        label = f"{group.name} (= head)" if group.name == "embedding" and spec.tied_embedding else group.name
+        table.add_row(label, str(group.tensors), text, size(group.bytes))
+    table.add_section()
+    table.add_row("in all", str(len(plan.weights)), spec.architecture, size(plan.weights_bytes))
+    stderr().print(table)
+    say(f"reads {size(plan.source_bytes)}, needs about {size(plan.peak_ram)} of memory")
+    if unused := plan.unused:
+        more = ", …" if len(unused) > 3 else ""
+        say(f"does not use {len(unused)} tensors of the checkpoint: {', '.join(map(ascii, unused[:3]))}{more}")
+
+
+def _show_report(report: "ExportReport", as_json: bool) -> None:
+    import json
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if as_json:
+        fields = {
+            "schema": 1,
+            "bundle": str(report.out),
+            "bytes": report.bundle_bytes,
+            "seconds": round(report.seconds, 3),
+            "weights_sha256": report.weights_sha256,
+            "resumed_bytes": report.resumed_bytes,
+            "peak_rss_bytes": peak,
+        }
+        typer.echo(json.dumps(fields))
+    resumed = f", {size(report.resumed_bytes)} of it from an interrupted run" if report.resumed_bytes else ""
+    say(
+        f"wrote {report.out}: {size(report.bundle_bytes)} in {report.seconds:.1f} s{resumed}, "
+        f"peak memory {size(peak)}\n  next: edge run -b {report.out} 'Hello'"
+    )

@@ -1,0 +1,76 @@
+"""Options that several verbs share, and how they become the library's option objects."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from edge.conversation import TurnOptions
+
+MAX_PROMPT_BYTES = 16 << 20
+
+Bundle = Annotated[
+    str | None, typer.Option("-b", "--bundle", envvar="EDGE_BUNDLE", help="Installed name or directory.")
+]
+System = Annotated[str, typer.Option("-s", "--system", help="System message.")]
+Tools = Annotated[Path | None, typer.Option(help="JSON file with the functions the model may call.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", "-n", help="Longest answer; default: until it stops.")]
+Temperature = Annotated[float, typer.Option("--temperature", "-t", help="0 always takes the most probable token.")]
+TopK = Annotated[int, typer.Option(help="Sample from the k most probable tokens; 0: all.")]
+TopP = Annotated[float, typer.Option("--top-p", help="Sample from the top tokens that hold this much probability.")]
+MinP = Annotated[float, typer.Option(help="Drop tokens below this fraction of the best one's probability.")]
+Penalty = Annotated[float, typer.Option("--repetition-penalty", help="Above 1: avoid tokens that occurred.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same answer.")]
+Stop = Annotated[list[str] | None, typer.Option("--stop", help="End the answer before this text; repeatable.")]
+Thinking = Annotated[bool, typer.Option("--thinking", help="Let the model reason first (Granite).")]
+Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", min=0, help="0: one per core.")]
+
+
+def turn_options(
+    max_tokens: int | None,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float,
+    repetition_penalty: float,
+    seed: int | None,
+    stop: list[str] | None,
+    logprobs: int | None = None,
+    tool_choice: str = "auto",
+    schema: dict[str, Any] | None = None,
+) -> "TurnOptions":
+    """Raises UsageError for a value out of range."""
+    from edge.conversation import TurnOptions
+    from edge.runtime.sampling import SamplingOptions
+
+    sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty, seed, logprobs)
+    return TurnOptions(sampling, max_tokens, tuple(stop or ()), tool_choice, schema)  # type: ignore[arg-type]
+
+
+def read_prompt(prompt: str | None) -> str:
+    """The argument, or standard input for `-`; a piped text without an argument counts as `-`.
+
+    Raises InputError for text that is no UTF-8 or too long.
+    """
+    if prompt is None and not sys.stdin.isatty():
+        prompt = "-"
+    if prompt != "-":
+        text = prompt or ""
+        if any("\udc80" <= character <= "\udcff" for character in text):
+            raise InputError("the prompt is not valid UTF-8", "check the encoding of your terminal or file")
+        return text
+    if sys.stdin.closed:
+        raise InputError("standard input is closed", "give the prompt as an argument")
+    data = sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1)
+    if len(data) > MAX_PROMPT_BYTES:
+        raise InputError(f"the prompt is longer than {MAX_PROMPT_BYTES >> 20} MiB", "give a shorter text")
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the prompt is not valid UTF-8 (byte {error.start})", "convert it, for example with  iconv -t utf-8"
+        ) from None

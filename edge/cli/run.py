@@ -1,0 +1,82 @@
+"""edge run: one question, one answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge.cli import options as opt
+from edge.cli.interrupts import Interrupts
+from edge.cli.turn import as_json as render_json
+from edge.cli.turn import show
+
+if TYPE_CHECKING:
+    from edge.model import Model
+
+
+def run(
+    prompt: Annotated[str | None, typer.Argument(help="The question; - reads standard input.")] = None,
+    bundle: opt.Bundle = None,
+    system: opt.System = "",
+    tools: opt.Tools = None,
+    tool_choice: Annotated[
+        Literal["auto", "required", "none"], typer.Option(help="May, must or must not the answer be a call.")
+    ] = "auto",
+    schema: Annotated[Path | None, typer.Option(help="JSON schema file the answer must satisfy.")] = None,
+    max_tokens: opt.MaxTokens = None,
+    temperature: opt.Temperature = 0.0,
+    top_k: opt.TopK = 0,
+    top_p: opt.TopP = 1.0,
+    min_p: opt.MinP = 0.0,
+    repetition_penalty: opt.Penalty = 1.0,
+    seed: opt.Seed = None,
+    stop: opt.Stop = None,
+    logprobs: Annotated[int | None, typer.Option(help="With --json: log-probabilities, and this many others.")] = None,
+    thinking: opt.Thinking = False,
+    threads: opt.Threads = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
+    """Answer one question and stop."""
+    text = opt.read_prompt(prompt)
+    interrupts = Interrupts()
+    loaded: list[Model] = []
+    collected: list[Any] = []
+
+    def turn() -> Iterator[Any]:
+        from edge.events import TextDelta
+        from edge.model import load
+        from edge.prompt.schema_constraint import load_schema
+        from edge.prompt.tools import load_tools
+
+        turn_options = opt.turn_options(
+            max_tokens,
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            repetition_penalty,
+            seed,
+            stop,
+            logprobs,
+            tool_choice,
+            load_schema(schema) if schema else None,
+        )
+        known_tools = load_tools(tools) if tools else []
+        model = load(bundle, threads)
+        loaded.append(model)
+        conversation = model.conversation(system, known_tools, thinking)
+        interrupts.cancel = conversation.cancel
+        for event in conversation.generate(text, turn_options):
+            if isinstance(event, TextDelta):
+                collected.extend(event.logprobs)
+            yield event
+
+    done = show(interrupts.stream(turn), quiet=as_json)
+    if as_json:
+        from dataclasses import asdict
+
+        entries = [asdict(entry) for entry in collected] if logprobs is not None else None
+        typer.echo(render_json(done, loaded[0], entries))
+    if interrupts.exit_code:
+        raise typer.Exit(interrupts.exit_code)

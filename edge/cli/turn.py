@@ -1,0 +1,82 @@
+"""One turn on the terminal: options to TurnOptions, events to stdout, the `--json` object."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edge.cli.console import say, stderr
+
+if TYPE_CHECKING:
+    from edge.events import Done, Event
+    from edge.model import Model
+
+
+def show(events: "Iterable[Event]", quiet: bool) -> "Done":
+    """Streams text to stdout unless `quiet`; announcements and prefill progress go to stderr."""
+    from edge.events import Done, Prefill, Reprefill, TextDelta, ToolCall
+
+    done: Done | None = None
+    progress = _PrefillLine()
+    for event in events:
+        match event:
+            case Prefill():
+                progress.update(event.done, event.total)
+            case Reprefill():
+                say(f"reading all {event.tokens:,} tokens again: {event.reason}")
+            case TextDelta():
+                progress.clear()
+                if not quiet:
+                    sys.stdout.write(event.text)
+                    sys.stdout.flush()
+            case ToolCall():
+                if not quiet:
+                    print(
+                        json.dumps({"name": event.name, "arguments": event.arguments}, ensure_ascii=False), flush=True
+                    )
+            case Done():
+                done = event
+    progress.clear()
+    assert done is not None, "a generation ends with Done"
+    if not quiet and done.text and not done.text.endswith("\n"):
+        print(flush=True)
+    return done
+
+
+def as_json(done: "Done", model: "Model", logprobs: list[Any] | None = None) -> str:
+    """The object of `--json`; its fields are part of the interface."""
+    import resource
+
+    usage, timing = asdict(done.usage), asdict(done.timing)
+    fields: dict[str, Any] = {
+        "schema": 1,
+        "text": done.text,
+        "tool_calls": [asdict(call) for call in done.tool_calls],
+        "finish_reason": done.finish_reason,
+        "mode": done.mode,
+        "usage": usage,
+        "timing": {"load_s": round(model.load_s, 4)} | {key: round(value, 4) for key, value in timing.items()},
+        "memory": {"peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024},
+        "bundle": {"name": model.manifest.name, "digest": model.bundle.digest},
+    }
+    if logprobs is not None:
+        fields["logprobs"] = logprobs
+    return json.dumps(fields, ensure_ascii=False)
+
+
+class _PrefillLine:
+    """A line that is overwritten while a long prompt is read; only on a terminal."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def update(self, done: int, total: int) -> None:
+        if done < total and sys.stderr.isatty():
+            stderr().print(f"reading the prompt: {done:,} of {total:,} tokens", end="\r")
+            self._shown = True
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            self._shown = False

@@ -1,0 +1,56 @@
+"""A bundle ready to answer: manifest, tokenizer, chat format, decoder."""
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.bundle.bundle import Bundle
+from edge.bundle.store import default_bundle, resolve
+from edge.prompt.chat import chat_format
+from edge.prompt.constraint import GrammarVocab
+from edge.prompt.tokenizer import Tokenizer
+from edge.prompt.tools import Tool
+from edge.runtime.decoder import Decoder
+from edge.runtime.generate import Sequence as TokenSequence
+
+if TYPE_CHECKING:
+    from edge.conversation import Conversation
+
+
+class Model:
+    """One loaded bundle. Its KV cache belongs to the conversation that used it last."""
+
+    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        started = time.monotonic()
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.manifest = manifest
+        self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
+        tokens = manifest.tokens
+        self.chat_format = chat_format(
+            manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
+        )
+        self.decoder = Decoder.load(bundle, threads)
+        self.sequence = TokenSequence(self.decoder)
+        self.load_s = time.monotonic() - started
+
+    @cached_property
+    def grammar_vocab(self) -> GrammarVocab:
+        """The vocabulary for constrained decoding; made when first needed, because it is costly."""
+        return GrammarVocab(self.tokenizer, self.manifest.tokens.stop)
+
+    def conversation(self, system: str = "", tools: Sequence[Tool] = (), thinking: bool = False) -> "Conversation":
+        """A new conversation; `thinking` asks models that can (Granite) to reason before they answer."""
+        from edge.conversation import Conversation
+
+        return Conversation(self, system, tools, thinking)
+
+
+def load(bundle: str | Path | None = None, threads: int = 0) -> Model:
+    """Loads an installed bundle by name, a bundle directory, or the default. 0 threads: one per core.
+
+    Raises BundleError, ResourceError.
+    """
+    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads)

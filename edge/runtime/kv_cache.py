@@ -1,0 +1,48 @@
+"""Key/value buffers that the attention kernels append to in place."""
+
+import numpy as np
+import onnxruntime as ort
+
+from edge.bundle.manifest import DecoderInfo
+from edge.errors import ResourceError
+
+GRANULE = 256
+"""Capacity is rounded up to this many tokens; untouched pages of a buffer cost no memory."""
+
+
+class KVCache:
+    """Per layer a key and a value buffer, float32 [1, kv_heads, capacity, head_size], past and present at once."""
+
+    def __init__(self, info: DecoderInfo) -> None:
+        self._info = info
+        self.capacity = 0
+        self.buffers: dict[str, ort.OrtValue] = {}
+
+    def bytes_per_token(self) -> int:
+        info = self._info
+        return 2 * info.layers * info.kv_heads * info.head_size * 4
+
+    def reserve(self, tokens: int, used: int) -> bool:
+        """Room for `tokens`, keeping the first `used`. True if the buffers are new and must be bound again."""
+        if tokens <= self.capacity:
+            return False
+        info = self._info
+        capacity = -(-tokens // GRANULE) * GRANULE
+        try:
+            for layer in range(info.layers):
+                for kind in ("key", "value"):
+                    name = f"{layer}.{kind}"
+                    fresh = np.zeros((1, info.kv_heads, capacity, info.head_size), np.float32)
+                    if used:
+                        fresh[:, :, :used] = self.buffers[name].numpy()[:, :, :used]
+                    self.buffers[name] = ort.OrtValue.ortvalue_from_numpy(fresh)
+        except MemoryError:
+            self.buffers.clear()
+            self.capacity = 0
+            need = capacity * self.bytes_per_token() / 1e9
+            raise ResourceError(
+                f"the KV cache for {capacity:,} tokens needs {need:.1f} GB, which this machine does not have",
+                "use a shorter prompt or a smaller --max-tokens",
+            ) from None
+        self.capacity = capacity
+        return True

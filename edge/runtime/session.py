@@ -1,0 +1,51 @@
+"""onnxruntime sessions with the options that make a decoder fast and small."""
+
+import os
+from pathlib import Path
+
+import onnxruntime as ort
+
+from edge.errors import BundleError, ResourceError
+
+FATAL = 4
+
+
+def physical_cores() -> int:
+    """Cores this process may use: decoding is bound by memory, hyper-threads only fight over it."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    cores = set()
+    for cpu in allowed:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(topology.read_text().strip())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, len(cores))
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or physical_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.enable_cpu_mem_arena = False  # the peak of a prefill would stay resident
+    options.enable_mem_pattern = False  # shapes change with every prompt
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.add_session_config_entry("session.prepack.enable_parallel", "1")
+    return options
+
+
+def open_session(graph: Path, options: ort.SessionOptions) -> ort.InferenceSession:
+    """By path, never from bytes: weights are looked up beside the graph."""
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise ResourceError("there is not enough memory to load the model", "use a smaller bundle") from None
+    except Exception as error:  # onnxruntime raises classes of its own for everything
+        text = str(error)
+        if "bad_alloc" in text or "Failed to allocate" in text:
+            raise ResourceError("there is not enough memory to load the model", "use a smaller bundle") from None
+        raise BundleError(
+            f"{graph.name} cannot be loaded: {text.splitlines()[0][:200]}", f"try  edge bundle verify {graph.parent}"
+        ) from None
