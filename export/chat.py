@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from edge.bundle.manifest import ChatInfo
 
-DEFAULT_SYSTEM = re.compile(r"<\|im_start\|>system\\n(.+?)<\|im_end\|>", re.DOTALL)
+DEFAULT_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)(.+?)<\|im_end\|>", re.DOTALL)
 
 
 def detect_chat(vocabulary: Iterable[str], template: str | None) -> ChatInfo:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from edge.bundle.files import disk_errors, require_space, write_bytes_durably
 from edge.bundle.manifest import MANIFEST, FileInfo, Manifest
+from edge.bundle.names import name_fault
 from edge.bundle.staging import StagedDirectory
-from edge.errors import CheckpointError, ResourceError
+from edge.errors import CheckpointError, ResourceError, UsageError
 from export.graph.decoder import build_decoder
-from export.manifest import build_manifest
+from export.manifest import GRAPH, WEIGHTS, build_manifest
 from export.plan import ExportPlan
 from export.weights.writer import WeightsWriter
 
-WEIGHTS, GRAPH = "weights.bin", "text.onnx"
 JOURNAL = ".journal"
 SPARE_BYTES = 64 << 20
 
@@ -45,6 +45,8 @@ def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None]
     Until the last step everything is in a hidden directory beside `out`; a killed export resumes from it and ends
     with the same bytes. Raises UsageError, CheckpointError or ResourceError; a full disk leaves nothing behind.
     """
+    if fault := name_fault(out.name):
+        raise UsageError(f"{out.name!r} cannot be the name of a bundle: it {fault}", "choose another name for OUT")
     started = time.monotonic()
     fingerprint = plan.fingerprint()
     with StagedDirectory(out, resume=fingerprint[:16]) as staged:
@@ -63,6 +65,9 @@ def _write_files(
     plan: ExportPlan, name: str, directory: Path, fingerprint: str, progress: Callable[[Progress], None]
 ) -> tuple[Manifest, WeightsWriter]:
     weights, journal = directory / WEIGHTS, directory / JOURNAL
+    for leftover in directory.iterdir():
+        if leftover not in (weights, journal):  # a run that was killed late may leave a half-written file
+            leftover.unlink()
     written = weights.stat().st_size if weights.exists() else 0
     require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
     with WeightsWriter(weights, journal, fingerprint) as writer:
@@ -70,7 +75,7 @@ def _write_files(
             done = weight.sections[-1].end
             progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
     contents = {GRAPH: build_decoder(plan.spec, plan.by_role, WEIGHTS), **plan.texts.files}
-    manifest = build_manifest(plan, name, {"text": GRAPH})
+    manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
     for file, data in contents.items():
         write_bytes_durably(directory / file, data)

@@ -2,20 +2,38 @@
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 from edge import __version__
-from edge.bundle.manifest import DecoderInfo, Manifest
-from export.plan import ExportPlan
+from edge.bundle.manifest import DecoderInfo, FileInfo, Manifest
+from edge.errors import BundleError, CheckpointError
+
+if TYPE_CHECKING:
+    from export.plan import ExportPlan
+
+WEIGHTS, GRAPH = "weights.bin", "text.onnx"
 
 
-def build_manifest(plan: ExportPlan, name: str, graphs: dict[str, str]) -> Manifest:
+def check_manifest(plan: "ExportPlan") -> None:
+    """Raises CheckpointError for what the bundle's own reader would refuse; better now than after an hour."""
+    manifest = build_manifest(plan, "plan")
+    manifest.files.update(dict.fromkeys((WEIGHTS, GRAPH, *plan.texts.files), FileInfo(0, "0" * 64)))
+    try:
+        Manifest.from_json(manifest.to_json())
+    except BundleError as error:
+        raise CheckpointError(
+            f"{plan.checkpoint.path.name} makes no valid bundle: {error}", "is config.json complete and undamaged?"
+        ) from None
+
+
+def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
     """Depends on the plan only, never on the clock, so that equal exports are equal to the byte."""
     spec, checkpoint = plan.spec, plan.checkpoint
     return Manifest(
         name=name,
         architecture=spec.architecture,
-        modes=list(graphs),
-        graphs=graphs,
+        modes=["text"],
+        graphs={"text": GRAPH},
         decoder=DecoderInfo(
             layers=spec.layers,
             kv_heads=spec.kv_heads,

@@ -11,6 +11,7 @@ from edge.errors import CheckpointError, ResourceError
 from export.architectures import read_spec
 from export.architectures.spec import DecoderSpec
 from export.architectures.weights import decoder_weights
+from export.manifest import check_manifest
 from export.options import ExportOptions
 from export.sources import open_checkpoint
 from export.sources.checkpoint import Checkpoint
@@ -49,6 +50,12 @@ class ExportPlan:
         return sum(infos[part.tensor].bytes for weight in self.weights for part in weight.source.parts)
 
     @property
+    def unused(self) -> list[str]:
+        """Tensors of the checkpoint that no part of the bundle is made of."""
+        used = {part.tensor for weight in self.weights for part in weight.source.parts}
+        return sorted(set(self.checkpoint.tensors) - used)
+
+    @property
     def peak_ram(self) -> int:
         """Predicted peak memory: slabs with their temporaries, and the scales of the largest weight."""
         slabs = SLABS_IN_FLIGHT * SLAB_WEIGHTS * 16
@@ -83,6 +90,7 @@ def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
         for part in weight.parts:
             if checkpoint.rows(part.tensor, 0, 1).size == 0:
                 raise CheckpointError(f"tensor {part.tensor} is empty", "download the checkpoint again")
+    check_manifest(plan)
     if options.max_ram and plan.peak_ram > options.max_ram:
         raise ResourceError(
             f"this export needs about {plan.peak_ram >> 20} MB of memory, --max-ram allows {options.max_ram >> 20} MB",

@@ -5,6 +5,8 @@ import numpy as np
 from quant.formats import BlockFormat
 from quant.packing import PackedRows, pack_nibbles
 
+TINY = np.finfo(np.float32).tiny
+
 
 def quantise_rows(weights: np.ndarray, fmt: BlockFormat) -> PackedRows:
     """float32 [n, K] -> packed blocks. Deterministic, independent of how a matrix is cut into row ranges."""
@@ -15,6 +17,8 @@ def quantise_rows(weights: np.ndarray, fmt: BlockFormat) -> PackedRows:
         weights = np.pad(weights, ((0, 0), (0, padding)))
     grouped = weights.reshape(rows, blocks, fmt.block)
     scales, zeros = _symmetric(grouped, fmt.bits) if fmt.symmetric else _asymmetric(grouped, fmt.bits)
+    # the runtime reads denormal numbers as 0; a block that small is 0 here too, and 1 / scale stays finite
+    scales[np.abs(scales) < TINY] = 0
     with np.errstate(divide="ignore"):
         inverse = np.where(scales == 0, 0, np.float32(1) / scales).astype(np.float32)
 
@@ -43,9 +47,10 @@ def _asymmetric(grouped: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]
     low = np.minimum(grouped.min(axis=2), 0)
     high = np.maximum(grouped.max(axis=2), 0)
     top = (1 << bits) - 1
-    scales = ((high - low) / np.float32(top)).astype(np.float32)
+    # divided first: high - low may be more than a float32 holds
+    scales = (high / np.float32(top) - low / np.float32(top)).astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        zeros = np.where(scales == 0, 0, np.clip(np.rint(-low / scales), 0, top)).astype(np.float32)
+        zeros = np.where(scales < TINY, 0, np.clip(np.rint(-low / scales), 0, top)).astype(np.float32)
     return scales, zeros
 
 

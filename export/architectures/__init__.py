@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from edge.errors import CheckpointError
 from export.architectures import granite, llama, phi3
+from export.architectures.config import shown
 from export.architectures.spec import DecoderSpec
 from export.sources.checkpoint import Checkpoint
 
@@ -17,8 +18,9 @@ READERS: dict[str, Callable[[Checkpoint], DecoderSpec]] = {
 def read_spec(checkpoint: Checkpoint) -> DecoderSpec:
     """Raises CheckpointError for a model type without a graph, or a config that makes no sense."""
     model_type = checkpoint.config.get("model_type")
-    if model_type not in READERS:
+    if not isinstance(model_type, str) or model_type not in READERS:
         raise CheckpointError(
-            f"model type {model_type!r} is not supported", f"supported model types: {', '.join(READERS)}"
+            f"config.json: model_type {shown(model_type)} is not supported",
+            f"supported model types: {', '.join(READERS)}",
         )
     return READERS[model_type](checkpoint)

@@ -9,6 +9,7 @@ from export.architectures.spec import DecoderSpec, LayerTensors
 from export.sources.checkpoint import Checkpoint
 
 MAX_CONTEXT = 1 << 24
+MAX_HEAD_SIZE = 8192
 
 
 def base_spec(checkpoint: Checkpoint, layer_tensors: Any, **overrides: Any) -> DecoderSpec:
@@ -19,11 +20,13 @@ def base_spec(checkpoint: Checkpoint, layer_tensors: Any, **overrides: Any) -> D
     config.require("mlp_bias", False, False)
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", heads)
-    head_size = config.integer("head_dim", hidden // heads)
+    if config.values.get("head_dim") is None and hidden % heads:
+        raise CheckpointError(f"config.json: hidden_size {hidden} cannot be split into {heads} attention heads", HINT)
+    head_size = config.integer("head_dim", hidden // heads, high=MAX_HEAD_SIZE)
     if heads % kv_heads:
-        raise CheckpointError(f"{heads} attention heads cannot share {kv_heads} key/value heads", HINT)
+        raise CheckpointError(f"config.json: {heads} attention heads cannot share {kv_heads} key/value heads", HINT)
     if head_size % 8:
-        raise CheckpointError(f"head size {head_size} is not a multiple of 8", HINT)
+        raise CheckpointError(f"config.json: head size {head_size} is not a multiple of 8", HINT)
     vocab = config.integer("vocab_size", high=1 << 22)
     context = config.integer("max_position_embeddings", high=MAX_CONTEXT)
     layers = config.integer("num_hidden_layers", high=1024)
@@ -41,7 +44,7 @@ def base_spec(checkpoint: Checkpoint, layer_tensors: Any, **overrides: Any) -> D
         "head_size": head_size,
         "vocab_size": vocab,
         "context_length": context,
-        "norm_epsilon": config.number("rms_norm_eps", 1e-6, high=1.0),
+        "norm_epsilon": config.number("rms_norm_eps", high=1.0),
         "rotary": read_rotary(config, head_size, context),
         "tied_embedding": tied,
         "layer_tensors": [layer_tensors(index) for index in range(layers)],

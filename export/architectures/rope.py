@@ -4,7 +4,9 @@ import math
 
 from edge.bundle.manifest import Rotary
 from edge.errors import CheckpointError
-from export.architectures.config import ConfigReader
+from export.architectures.config import HINT, ConfigReader, shown
+
+ABOVE = ("rope_theta", "partial_rotary_factor", "original_max_position_embeddings")
 
 
 def read_rotary(config: ConfigReader, head_size: int, context_length: int) -> Rotary:
@@ -19,7 +21,8 @@ def read_rotary(config: ConfigReader, head_size: int, context_length: int) -> Ro
     dim = int(head_size * fraction)
     if dim < 16 or dim % 16:
         raise CheckpointError(
-            f"{dim} of {head_size} head dimensions are rotated, the attention kernel needs a multiple of 16", ""
+            f"{rope.where}: {dim} of {head_size} head dimensions are rotated, the attention kernel needs a multiple of 16",
+            "export this checkpoint with another tool, or open an issue with its config.json",
         )
     plain = [theta ** (-2 * i / dim) for i in range(dim // 2)]
     if "rope_freqs" in config.values:  # GGUF stores llama3 scaling as one divisor per frequency
@@ -36,27 +39,23 @@ def read_rotary(config: ConfigReader, head_size: int, context_length: int) -> Ro
         case "llama3":
             return Rotary(dim, _llama3(plain, rope))
         case "longrope" | "su":
-            return _longrope(dim, plain, rope, config, context_length)
+            return _longrope(dim, plain, rope, context_length)
     raise CheckpointError(
-        f"{rope.where}: rope type {kind!r} is not supported", "supported: default, linear, llama3, longrope"
+        f"{rope.where}: rope type {shown(kind)} is not supported", "supported: default, linear, llama3, longrope"
     )
 
 
 def _rope_section(config: ConfigReader) -> ConfigReader:
-    if config.values.get("rope_parameters"):
-        return config.section("rope_parameters")
-    rope = config.section("rope_scaling")
-    for key in ("rope_theta", "partial_rotary_factor"):
-        if key in config.values:
-            rope = ConfigReader({**rope.values, key: config.values[key]}, rope.where)
-    return rope
+    """The rotary keys in one place; what a section does not say may stand at the top of the config."""
+    new, old = config.section("rope_parameters"), config.section("rope_scaling")
+    rope = new if new.values else old
+    above = {key: config.values[key] for key in ABOVE if config.values.get(key) is not None}
+    return ConfigReader({**above, **rope.values}, rope.where if rope.values else config.where)
 
 
-def _longrope(dim: int, plain: list[float], rope: ConfigReader, config: ConfigReader, context_length: int) -> Rotary:
-    original = config.integer("original_max_position_embeddings", 0, low=0, high=1 << 30) or rope.integer(
-        "original_max_position_embeddings", high=1 << 30
-    )
-    ratio = context_length / original
+def _longrope(dim: int, plain: list[float], rope: ConfigReader, context_length: int) -> Rotary:
+    original = rope.integer("original_max_position_embeddings", low=2, high=1 << 27)
+    ratio = rope.number("factor", context_length / original)
     default = 1.0 if ratio <= 1 else math.sqrt(1 + math.log(ratio) / math.log(original))
     return Rotary(
         dim,
@@ -71,7 +70,9 @@ def _llama3(plain: list[float], rope: ConfigReader) -> list[float]:
     """Llama 3.1: wavelengths over original/low are divided by `factor`, those under original/high are kept."""
     factor = rope.number("factor")
     low, high = rope.number("low_freq_factor"), rope.number("high_freq_factor")
-    original = rope.integer("original_max_position_embeddings", high=1 << 30)
+    if high <= low:
+        raise CheckpointError(f"{rope.where}: high_freq_factor {high} is not above low_freq_factor {low}", HINT)
+    original = rope.integer("original_max_position_embeddings", high=1 << 27)
     scaled = []
     for frequency in plain:
         turns = original * frequency / (2 * math.pi)

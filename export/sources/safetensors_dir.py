@@ -19,6 +19,7 @@ from export.sources.checkpoint import TensorInfo
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 MAX_HEADER_BYTES = 100 << 20
 INDEX = "model.safetensors.index.json"
+AGAIN = "download the checkpoint again"
 
 
 class SafetensorsCheckpoint:
@@ -46,7 +47,7 @@ class SafetensorsCheckpoint:
         if (self.path / INDEX).exists():
             weight_map = read_json(self.path / INDEX).get("weight_map")
             if not isinstance(weight_map, dict) or not all(isinstance(f, str) for f in weight_map.values()):
-                raise CheckpointError(f"{INDEX} has no usable weight_map", "download the checkpoint again")
+                raise CheckpointError(f"{INDEX} has no usable weight_map", AGAIN)
             files = sorted(set(weight_map.values()))
             for file in files:
                 if Path(file).name != file:
@@ -59,7 +60,7 @@ class SafetensorsCheckpoint:
             )
         for file in files:
             if not (self.path / file).is_file():
-                raise CheckpointError(f"shard {file} is missing from {self.path}", "download the checkpoint again")
+                raise CheckpointError(f"shard {file} is missing from {self.path}", AGAIN)
         return files
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
@@ -69,26 +70,39 @@ class SafetensorsCheckpoint:
             raise CheckpointError(f"tensor {name} is stored as {info.dtype}", f"supported: {', '.join(ITEM_BYTES)}")
         row_items = prod(info.shape[1:])
         size = ITEM_BYTES[info.dtype] * row_items
-        if file not in self._files:
-            self._files[file] = os.open(self.path / file, os.O_RDONLY)
-        data = os.pread(self._files[file], (stop - start) * size, offset + start * size)
+        data = self._pread(file, (stop - start) * size, offset + start * size)
         if len(data) != (stop - start) * size:
-            raise CheckpointError(f"{file} ended inside tensor {name}", "download the checkpoint again")
+            raise CheckpointError(f"{file} ended inside tensor {name}", AGAIN)
         values = _to_float32(data, info.dtype).reshape(stop - start, *info.shape[1:])
         if not np.isfinite(values).all():
-            raise CheckpointError(f"tensor {name} in {file} contains NaN or infinity", "download the checkpoint again")
+            raise CheckpointError(f"tensor {name} in {file} contains NaN or infinity", AGAIN)
         return values
 
+    def _pread(self, file: str, count: int, offset: int) -> bytes:
+        """Up to `count` bytes; one call returns 2 GiB at most, and a signal may cut it short."""
+        try:
+            if file not in self._files:
+                self._files[file] = os.open(self.path / file, os.O_RDONLY)
+            data = os.pread(self._files[file], count, offset)
+            while data and len(data) < count:
+                more = os.pread(self._files[file], count - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+        except OSError as error:
+            raise CheckpointError(f"{self.path / file} cannot be read: {error.strerror}", "check the disk") from None
+        return data
+
     def tokenizer_json(self) -> bytes:
-        file = self.path / "tokenizer.json"
-        if not file.is_file():
-            raise CheckpointError(f"tokenizer.json is missing from {self.path}", "download it with the checkpoint")
-        return file.read_bytes()
+        return read_bytes(self.path / "tokenizer.json")
 
     def chat_template(self) -> str | None:
         file = self.path / "chat_template.jinja"
         if file.is_file():
-            return file.read_text("utf-8")
+            try:
+                return read_bytes(file).decode("utf-8")
+            except UnicodeDecodeError:
+                raise CheckpointError(f"{file.name} in {self.path} is not UTF-8", AGAIN) from None
         config = self.path / "tokenizer_config.json"
         template = read_json(config).get("chat_template") if config.is_file() else None
         return template if isinstance(template, str) else None
@@ -106,15 +120,26 @@ class SafetensorsCheckpoint:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; NaN, duplicate keys and depth bombs are refused."""
+    data = read_bytes(path)
     try:
-        value = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.name} is missing from {path.parent}", "is this a checkpoint directory?") from None
+        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} is not valid JSON: {error}", "download the checkpoint again") from None
+        raise CheckpointError(f"{path.name} is not valid JSON: {error}", AGAIN) from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path.name} does not hold a JSON object", "download the checkpoint again")
+        raise CheckpointError(f"{path.name} does not hold a JSON object", AGAIN)
     return value
+
+
+def read_bytes(path: Path) -> bytes:
+    """A small file of a checkpoint, whole; never a pipe or a device, which could block or not end."""
+    try:
+        if not path.is_file():
+            raise CheckpointError(f"{path.name} is missing from {path.parent}", "is this a checkpoint directory?")
+        if path.stat().st_size > MAX_HEADER_BYTES:
+            raise CheckpointError(f"{path} has more than {MAX_HEADER_BYTES >> 20} MB", AGAIN)
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}", "check the disk") from None
 
 
 def _refuse(constant: str) -> float:
@@ -133,23 +158,25 @@ def read_header(path: Path) -> list[tuple[str, TensorInfo, int]]:
 
     Layout: u64 header length, JSON header, tensor bytes without holes or overlaps.
     """
-    again = "download the checkpoint again"
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise CheckpointError(f"{path.name} is not a safetensors file, or cut off ({size} bytes)", again)
-        raw = file.read(length)
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
-        entries = [
-            (str(name), str(entry["dtype"]), tuple(entry["shape"]), *entry["data_offsets"])
-            for name, entry in header.items()
-            if name != "__metadata__"
-        ]
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+                raise CheckpointError(f"{path.name} is not a safetensors file, or cut off ({size} bytes)", AGAIN)
+            raw = file.read(length)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}", "check the disk") from None
+    try:
+        header = json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
+        entries = []
+        for name, entry in header.items():
+            if name != "__metadata__":
+                begin, end = entry["data_offsets"]
+                entries.append((name, str(entry["dtype"]), tuple(entry["shape"]), begin, end))
         entries.sort(key=lambda entry: entry[3:])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"the header of {path.name} is damaged: {error}", again) from None
+        raise CheckpointError(f"the header of {path.name} is damaged: {ascii(error)[:120]}", AGAIN) from None
 
     found: list[tuple[str, TensorInfo, int]] = []
     position = 0
@@ -157,11 +184,11 @@ def read_header(path: Path) -> list[tuple[str, TensorInfo, int]]:
         whole = all(type(n) is int and 0 <= n < 1 << 40 for n in (*shape, begin, end))
         item = ITEM_BYTES.get(dtype, 0)
         if not whole or begin != position or end < begin or (item and end - begin != prod(shape) * item):
-            raise CheckpointError(f"the header of {path.name} places tensor {name} wrongly", again)
+            raise CheckpointError(f"the header of {path.name} places tensor {ascii(name)[1:100]} wrongly", AGAIN)
         position = end
         found.append((name, TensorInfo(shape, dtype, end - begin), 8 + length + begin))
     if position != size - 8 - length:
-        raise CheckpointError(f"{path.name} has {size} bytes, its header describes {8 + length + position}", again)
+        raise CheckpointError(f"{path.name} has {size} bytes, its header describes {8 + length + position}", AGAIN)
     return found
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from edge.bundle.files import write_bytes_durably
 from export.sources.checkpoint import Checkpoint
 from export.weights.encode import encode
 from export.weights.layout import PlacedWeight
@@ -53,9 +54,10 @@ class WeightsWriter:
         self._file.truncate(self.resumed_bytes)
         self._file.seek(self.resumed_bytes)
         self._length = self._synced_length = self.resumed_bytes
-        self._journal = self._journal_path.open("w")
-        self._journal.write(json.dumps({"plan": self._fingerprint}) + "\n")
-        self._log(finished)
+        # replaced in one step: a kill here must not cost the work the old journal vouches for
+        lines = [json.dumps({"plan": self._fingerprint}), *map(_line, finished)]
+        write_bytes_durably(self._journal_path, ("\n".join(lines) + "\n").encode())
+        self._journal = self._journal_path.open("a")
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
         return self
 
@@ -117,7 +119,7 @@ class WeightsWriter:
 
     def _log(self, entries: list[Finished]) -> None:
         for entry in entries:
-            self._journal.write(json.dumps([entry.name, entry.end, entry.sha256]) + "\n")
+            self._journal.write(_line(entry) + "\n")
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
@@ -146,10 +148,14 @@ class WeightsWriter:
         for line in lines[1:]:
             try:
                 name, end, sha256 = json.loads(line)
-            except ValueError:
+                finished.append(Finished(str(name), int(end), str(sha256)))
+            except (ValueError, TypeError):
                 break
-            finished.append(Finished(str(name), int(end), str(sha256)))
         return finished
+
+
+def _line(entry: Finished) -> str:
+    return json.dumps([entry.name, entry.end, entry.sha256])
 
 
 def _feed(digest: "hashlib._Hash", file: IO[bytes], count: int) -> bool:

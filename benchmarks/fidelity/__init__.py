@@ -1,0 +1,1 @@
+"""How much of a model survives its quantisation: perplexity, KL divergence, agreement, greedy text."""
