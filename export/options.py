@@ -18,6 +18,8 @@ class ExportOptions:
     symmetric: bool = False
     head_bits: int | None = None
     embedding_bits: int | None = None
+    activation_bits: int | None = None
+    """8 or 16; by default 16 for an int8 body, whose weights are more exact than int8 activations."""
     max_ram: int = 0
     """Bytes the process may use, 0 for no limit."""
 
@@ -34,4 +36,7 @@ class ExportOptions:
                 f"{bits} bits in blocks of {self.block} is not a format of the runtime",
                 f"bits: {', '.join(map(str, BITS))} or {FLOAT_BITS}; block: {', '.join(map(str, BLOCKS))}",
             )
-        return BlockFormat(bits, self.block, self.symmetric)
+        activations = self.activation_bits or (16 if self.bits == 8 else 8)
+        if activations not in (8, 16):
+            raise UsageError(f"activations of {activations} bits are not available", "choose 8 or 16")
+        return BlockFormat(bits, self.block, self.symmetric, activations)

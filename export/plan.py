@@ -70,7 +70,9 @@ class ExportPlan:
             weights = list(members)
             fmt = group[1]
             size = sum(weight.bytes for weight in weights)
-            rows.append(TensorGroup(group[0], fmt.bits, fmt.block, fmt.symmetric, len(weights), size))
+            rows.append(
+                TensorGroup(group[0], fmt.bits, fmt.block, fmt.symmetric, len(weights), size, fmt.activation_bits)
+            )
         return rows
 
     def fingerprint(self) -> str:

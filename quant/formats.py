@@ -16,12 +16,12 @@ class BlockFormat:
     bits: int
     block: int
     symmetric: bool = False
+    activation_bits: int = 8
+    """8: the kernel rounds the other operand to int8 per block; 16: its rounding error is multiplied as well."""
 
     def __post_init__(self) -> None:
         if self.bits not in BITS or self.block not in BLOCKS:
-            raise ValueError(
-                f"bits must be one of {BITS} and block one of {BLOCKS}, not {self.bits}/{self.block}"
-            )
+            raise ValueError(f"bits must be one of {BITS} and block one of {BLOCKS}, not {self.bits}/{self.block}")
 
     def blocks(self, columns: int) -> int:
         return -(-columns // self.block)
@@ -44,6 +44,7 @@ class FloatFormat:
     bits: int = 32
     block: int = 0
     symmetric: bool = True
+    activation_bits: int = 32
 
 
 WeightFormat = BlockFormat | FloatFormat

@@ -50,7 +50,9 @@ def compare(reference: Decoder, candidate: Decoder, ids: list[int], window: int 
 def _logits(decoder: Decoder, ids: np.ndarray) -> np.ndarray:
     decoder.rewind(0)
     decoder.reserve(len(ids), False)
-    return decoder.prefill(ids, rows=np.arange(len(ids)))
+    logits = decoder.prefill(ids, rows=np.arange(len(ids)))
+    decoder.rewind(0)  # nobody's conversation is in the cache now
+    return logits
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

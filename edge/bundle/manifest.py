@@ -65,7 +65,7 @@ class ChatInfo:
 
 @dataclass(frozen=True, slots=True)
 class TensorGroup:
-    """One line of the quantisation table; `bits` 32 is unquantised, `block` 0 then."""
+    """One line of the quantisation table; `bits` 32 is unquantised, `block` 0 then; activations as multiplied."""
 
     name: str
     bits: int
@@ -73,6 +73,7 @@ class TensorGroup:
     symmetric: bool
     tensors: int
     bytes: int
+    activation_bits: int = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,18 @@ def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
     fmt = weight.source.format
     if not isinstance(fmt, BlockFormat):
         return graph.node("FusedMatMul", [x, graph.weight(weight.values)], out, CONTRIB, transB=1)
+    if fmt.activation_bits == 8:
+        return _matmul_nbits(graph, x, weight, fmt, out)
+    coarse = rounded_to_int8(graph, x, weight.source.columns, fmt.block, out)
+    error = graph.node("Sub", [x, coarse], f"{out}.error")
+    # one call with twice the rows: the weights, which decoding waits for, are read only once
+    rows = graph.node("Concat", [coarse, error], f"{out}.rows", axis=-2)
+    products = _matmul_nbits(graph, rows, weight, fmt, f"{out}.products")
+    graph.node("Split", [products], [f"{out}.coarse_product", f"{out}.error_product"], axis=-2, num_outputs=2)
+    return graph.node("Add", [f"{out}.coarse_product", f"{out}.error_product"], out)
+
+
+def _matmul_nbits(graph: GraphBuilder, x: str, weight: PlacedWeight, fmt: BlockFormat, out: str) -> str:
     return graph.node(
         "MatMulNBits",
         [x, *(graph.weight(section) for section in weight.sections)],
@@ -37,6 +49,39 @@ def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
         block_size=fmt.block,
         accuracy_level=INT8_ACTIVATIONS,
     )
+
+
+def rounded_to_int8(graph: GraphBuilder, x: str, columns: int, block: int, name: str) -> str:
+    """x as the int8 kernel will see it: per block of a row, multiples of max|x| / 127."""
+    padding = -columns % block
+    if padding:
+        pads = graph.constant(f"pad.{padding}", np.array([0, padding], np.int64))
+        axes = graph.constant("last_axis", np.array([-1], np.int64))
+        x = graph.node("Pad", [x, pads, "", axes], f"{name}.padded")
+    cut = graph.constant(f"blocks.{block}", np.array([0, -1, block], np.int64))
+    # a leading 1 of [1, S, K] is kept by the reshape below, whatever the rank
+    shape = graph.node("Shape", [x], f"{name}.shape")
+    grouped = graph.node("Reshape", [x, cut], f"{name}.grouped")
+    axis = graph.constant("last_axis", np.array([-1], np.int64))
+    size = graph.node("Abs", [grouped], f"{name}.abs")
+    largest = graph.node("ReduceMax", [size, axis], f"{name}.largest", keepdims=1)
+    steps = graph.constant("int8.steps", np.array(1 / 127, np.float32))
+    tiny = graph.constant("int8.tiny", np.array(1e-30, np.float32))
+    step = graph.node("Max", [graph.node("Mul", [largest, steps], f"{name}.step0"), tiny], f"{name}.step")
+    levels = graph.node("Round", [graph.node("Div", [grouped, step], f"{name}.ratio")], f"{name}.levels")
+    coarse = graph.node("Mul", [levels, step], f"{name}.coarse0")
+    whole = graph.node("Reshape", [coarse, shape], f"{name}.coarse.padded" if padding else f"{name}.coarse")
+    if not padding:
+        return whole
+    return first_columns(graph, whole, columns, f"{name}.coarse")
+
+
+def first_columns(graph: GraphBuilder, x: str, columns: int, out: str) -> str:
+    """x[..., :columns], to drop the padding of a last block."""
+    start = graph.constant("slice.start", np.array([0], np.int64))
+    stop = graph.constant(f"slice.{columns}", np.array([columns], np.int64))
+    axis = graph.constant("last_axis", np.array([-1], np.int64))
+    return graph.node("Slice", [x, start, stop, axis], out)
 
 
 def embedding(graph: GraphBuilder, ids: str, weight: PlacedWeight, out: str) -> str:
@@ -60,11 +105,7 @@ def embedding(graph: GraphBuilder, ids: str, weight: PlacedWeight, out: str) -> 
     )
     if not padded:
         return rows_out
-    bounds = [
-        graph.constant(f"{out}.{key}", np.array([value], np.int64))
-        for key, value in (("start", 0), ("stop", weight.source.columns), ("axis", -1))
-    ]
-    return graph.node("Slice", [rows_out, *bounds], out)
+    return first_columns(graph, rows_out, weight.source.columns, out)
 
 
 def rms_norm(graph: GraphBuilder, x: str, weight: PlacedWeight, epsilon: float, out: str) -> str:

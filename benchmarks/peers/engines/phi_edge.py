@@ -1,0 +1,47 @@
+"""phi-edge's own decoder on an exported bundle, tuned if EDGE_HOME has a tuned copy, in its own loop's chunks."""
+
+import time
+from importlib.metadata import version
+
+import numpy as np
+
+from benchmarks.peers.engines.protocol import Request, serve
+from edge.bundle.bundle import Bundle
+from edge.prompt.tokenizer import Tokenizer
+from edge.runtime.decoder import CHUNK, Decoder
+from edge.runtime.tune import tuned_graph
+
+
+class PhiEdge:
+    tokenizer_s: float | None
+
+    def __init__(self, request: Request) -> None:
+        bundle = Bundle.open(request.model / "bundle")
+        info, graph = bundle.manifest.decoder, bundle.manifest.graphs["text"]
+        start = time.perf_counter()
+        self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
+        self.tokenizer_s = time.perf_counter() - start
+        self.decoder = Decoder(tuned_graph(bundle, graph) or bundle.file(graph), info, request.threads)
+        self.answer_tokens = request.decode_tokens + 1
+
+    def reset(self, prompt_tokens: int) -> None:
+        self.decoder.rewind(0)
+        self.decoder.reserve(prompt_tokens + self.answer_tokens)
+
+    def prefill(self, ids: list[int]) -> int:
+        logits = np.empty((0, 0), np.float32)
+        for start in range(0, len(ids), CHUNK):
+            last = start + CHUNK >= len(ids)
+            chunk = ids[start : start + CHUNK]
+            logits = self.decoder.prefill(chunk, [len(chunk) - 1] if last else [])
+        return int(logits[0].argmax())
+
+    def step(self, token: int) -> int:
+        return int(self.decoder.step(token).argmax())
+
+    def versions(self) -> dict[str, str]:
+        return {name: version(name) for name in ("onnxruntime", "numpy")}
+
+
+if __name__ == "__main__":
+    serve(PhiEdge)
