@@ -54,7 +54,8 @@ def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None]
             with disk_errors(out):
                 manifest, writer = _write_files(plan, out.name, staged.path, fingerprint, progress)
             staged.commit()
-        except (CheckpointError, ResourceError):
+        except (CheckpointError, ResourceError, UsageError):
+            # not resumable: the same run would end in the same way, or another one has taken the name
             staged.discard()
             raise
     size = sum(file.size for file in manifest.files.values())

@@ -94,8 +94,9 @@ def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
                 raise CheckpointError(f"tensor {part.tensor} is empty", "download the checkpoint again")
     check_manifest(plan)
     if options.max_ram and plan.peak_ram > options.max_ram:
+        needed = -(-plan.peak_ram // 10**6)
         raise ResourceError(
-            f"this export needs about {plan.peak_ram >> 20} MB of memory, --max-ram allows {options.max_ram >> 20} MB",
-            f"raise it to --max-ram {(plan.peak_ram >> 20) + 1}MB",
+            f"this export needs about {needed} MB of memory, --max-ram allows {options.max_ram // 10**6} MB",
+            f"raise it to --max-ram {needed}MB",
         )
     return plan

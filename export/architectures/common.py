@@ -24,9 +24,9 @@ def base_spec(checkpoint: Checkpoint, layer_tensors: Any, **overrides: Any) -> D
         raise CheckpointError(f"config.json: hidden_size {hidden} cannot be split into {heads} attention heads", HINT)
     head_size = config.integer("head_dim", hidden // heads, high=MAX_HEAD_SIZE)
     if heads % kv_heads:
-        raise CheckpointError(f"config.json: {heads} attention heads cannot share {kv_heads} key/value heads", HINT)
+        raise CheckpointError(f"config.json: {heads} heads cannot share num_key_value_heads {kv_heads}", HINT)
     if head_size % 8:
-        raise CheckpointError(f"config.json: head size {head_size} is not a multiple of 8", HINT)
+        raise CheckpointError(f"config.json: head_dim {head_size} is not a multiple of 8", HINT)
     vocab = config.integer("vocab_size", high=1 << 22)
     context = config.integer("max_position_embeddings", high=MAX_CONTEXT)
     layers = config.integer("num_hidden_layers", high=1024)

@@ -21,7 +21,7 @@ def read_rotary(config: ConfigReader, head_size: int, context_length: int) -> Ro
     dim = int(head_size * fraction)
     if dim < 16 or dim % 16:
         raise CheckpointError(
-            f"{rope.where}: {dim} of {head_size} head dimensions are rotated, the attention kernel needs a multiple of 16",
+            f"{rope.where}: {dim} of {head_size} head dimensions are rotated, the kernel needs a multiple of 16",
             "export this checkpoint with another tool, or open an issue with its config.json",
         )
     plain = [theta ** (-2 * i / dim) for i in range(dim // 2)]

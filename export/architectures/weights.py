@@ -70,5 +70,8 @@ def _shape(tensors: Mapping[str, TensorInfo], name: str, rank: int) -> tuple[int
         raise CheckpointError(f"tensor {name} is missing from the checkpoint", "is a shard file missing?")
     shape = tensors[name].shape
     if len(shape) != rank or min(shape) < 1:
-        raise CheckpointError(f"tensor {name} has shape {shape}, expected {rank} dimensions", "")
+        raise CheckpointError(
+            f"tensor {name} has shape {shape}, expected {rank} dimensions that are not 0",
+            "config.json and the weights belong to different models",
+        )
     return shape

@@ -15,7 +15,9 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist", "give a Hugging Face directory or a .gguf file")
     if not path.is_file():
-        raise CheckpointError(f"{path} is neither a directory nor a regular file", "")
+        raise CheckpointError(
+            f"{path} is neither a directory nor a regular file", "give a Hugging Face directory or a .gguf file"
+        )
     if path.suffix == ".safetensors":
         raise CheckpointError(
             f"{path.name} alone is not a checkpoint: config.json and tokenizer.json are needed",

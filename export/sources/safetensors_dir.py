@@ -38,7 +38,8 @@ class SafetensorsCheckpoint:
         for file in self._shards():
             for name, info, offset in read_header(path / file):
                 if name in tensors:
-                    raise CheckpointError(f"tensor {name} is in two files, {self._places[name][0]} and {file}", "")
+                    both = f"{self._places[name][0]} and {file}"
+                    raise CheckpointError(f"tensor {name} is in two files, {both}", "remove the one not needed")
                 tensors[name] = info
                 self._places[name] = (file, offset)
         self.tensors: Mapping[str, TensorInfo] = tensors
@@ -51,7 +52,7 @@ class SafetensorsCheckpoint:
             files = sorted(set(weight_map.values()))
             for file in files:
                 if Path(file).name != file:
-                    raise CheckpointError(f"{INDEX} points outside the checkpoint: {file!r}", "")
+                    raise CheckpointError(f"{INDEX} points outside the checkpoint: {ascii(file)[:80]}", AGAIN)
         else:
             files = sorted(file.name for file in self.path.glob("*.safetensors"))
         if not files:
@@ -113,7 +114,10 @@ class SafetensorsCheckpoint:
             info = self.tensors[name]
             digest.update(repr((name, info.shape, info.dtype, self._places[name])).encode())
         for file in sorted({place[0] for place in self._places.values()}):
-            stat = (self.path / file).stat()
+            try:
+                stat = (self.path / file).stat()
+            except OSError as error:
+                raise CheckpointError(f"{self.path / file} cannot be read: {error.strerror}", "is it gone?") from None
             digest.update(repr((file, stat.st_size, stat.st_mtime_ns)).encode())
         return digest.hexdigest()
 
