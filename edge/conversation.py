@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.errors import InputError, UsageError
-from edge.events import Done, Event, FinishReason, TextDelta, Timing, TokenLogprob, ToolCall, Usage
+from edge.events import Done, Event, FinishReason, Reprefill, TextDelta, Timing, TokenLogprob, ToolCall, Usage
 from edge.prompt.answer_stream import AnswerStream
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
@@ -79,6 +79,7 @@ class Conversation:
     def _turn(self, messages: list[Message], options: TurnOptions) -> Iterator[Event]:
         """Checks and reads everything before the first event, so that a bad call costs no compute."""
         model = self.model
+        model.decoder.resume()  # first of all: from here on a cancel is meant for this turn
         parts = model.chat_format.render(messages, self.tools or None, self.thinking)
         ids = self._encode(parts)
         context = model.manifest.decoder.context_length
@@ -90,7 +91,6 @@ class Conversation:
             )
         constraint = self._constraint(options)
         answer = _Answer(model, self.tools if options.tool_choice != "none" else [], options)
-        model.decoder.resume()
         reused = model.sequence.reuse(ids)
         clock = Clock()
         sampled = generate(
@@ -117,6 +117,8 @@ class Conversation:
         finish: FinishReason = "length"
         try:
             for item in sampled:
+                if isinstance(item, Reprefill) and not answer.count:
+                    reused = 0
                 if not isinstance(item, Sampled):
                     yield item
                     continue

@@ -5,12 +5,15 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import EdgeError
+
+if TYPE_CHECKING:
+    from edge.bundle.bundle import Bundle
 
 OLDEST_YEAR = 2026
 FAST_X86 = ("avx512_vnni", "avx_vnni", "avx2")
@@ -39,13 +42,16 @@ def machine_facts() -> dict[str, Any]:
 
 def peak_rss() -> int:
     """Highest resident memory of this process so far, in bytes."""
-    import resource
+    for line in _lines("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    import resource  # on Linux this would start at what the parent process had at the fork
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def run_checks(bundle: str | None = None) -> list[Check]:
-    """All checks in reading order; a failing one never stops the others."""
+    """All checks in reading order; a failing one never stops the others, and only failing ones have a next step."""
     checks: list[Callable[[], Check]] = [
         check_cpu,
         check_memory,
@@ -54,7 +60,8 @@ def run_checks(bundle: str | None = None) -> list[Check]:
         check_runtime,
         lambda: check_bundle(bundle),
     ]
-    return [check() for check in checks]
+    done = [check() for check in checks]
+    return [replace(check, next_step="") if check.ok else check for check in done]
 
 
 def check_cpu() -> Check:
@@ -110,17 +117,29 @@ def check_runtime() -> Check:
 
 def check_bundle(name: str | None) -> Check:
     from edge.bundle.bundle import Bundle
+    from edge.bundle.files import size_text
     from edge.bundle.store import default_bundle, resolve
     from edge.bundle.verify import verify
 
     try:
         path = resolve(name) if name else default_bundle()
-        report = verify(Bundle.open(path))
+        bundle = Bundle.open(path)
+        report = verify(bundle)
     except EdgeError as error:
         return Check("bundle", False, str(error), error.hint)
     if not report.ok:
         return Check("bundle", False, report.problems[0], f"edge bundle verify {path}")
-    return Check("bundle", True, f"{path.name}, {report.bytes / 1e9:.2f} GB, every byte checked")
+    if fault := _tuned_fault(bundle):
+        return Check("bundle", False, f"the tuned copy of {path.name} is no good: {fault}", f"edge bundle tune {path}")
+    return Check("bundle", True, f"{path.name}, {size_text(report.bytes)}, every byte checked")
+
+
+def _tuned_fault(bundle: "Bundle") -> str:
+    try:
+        from edge.runtime.tune import tuned_directory, tuned_fault
+    except ImportError:
+        return ""  # onnxruntime is broken, which check_runtime reports
+    return tuned_fault(bundle, hash_weights=True) if tuned_directory(bundle).is_dir() else ""
 
 
 def _version(name: str) -> str:

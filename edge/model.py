@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +28,14 @@ class Model:
         manifest = bundle.manifest
         self.bundle = bundle
         self.manifest = manifest
-        self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
+        with ThreadPoolExecutor(1) as pool:  # both take most of a second for a 200k vocabulary
+            decoder = pool.submit(Decoder.load, bundle, threads)
+            self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
+            self.decoder = decoder.result()
         tokens = manifest.tokens
         self.chat_format = chat_format(
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
         )
-        self.decoder = Decoder.load(bundle, threads)
         self.sequence = TokenSequence(self.decoder)
         self.load_s = time.monotonic() - started
 

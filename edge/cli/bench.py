@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import options as opt
-from edge.cli.console import size, stderr
+from edge.cli.console import size, stderr, stdout
 from edge.errors import UsageError
 
 
@@ -53,7 +53,6 @@ def bench(
         }
         typer.echo(json.dumps(fields))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{model.manifest.name}: min / median / max of {rounds} rounds", title_justify="left")
@@ -67,6 +66,7 @@ def bench(
         ]
         cells = [f"{s.low:.2f} / {s.median:.2f} / {s.high:.2f}" for s in spreads]
         table.add_row(str(length), *cells)
-    console = Console(highlight=False)
+    console = stdout()
     console.print(table)
-    console.print(f"loaded in {model.load_s:.2f} s, peak memory {size(peak_rss())}, {machine_facts()['cpu']}")
+    facts = f"loaded in {model.load_s:.2f} s, peak memory {size(peak_rss())}, {machine_facts()['cpu']}"
+    console.print(facts)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edge.cli.console import bytes_progress, say, size, stderr
+from edge.cli import options as opt
+from edge.cli.console import bytes_progress, harmless, say, size, stderr, stdout
 
 app = typer.Typer(help="Verify, show, list, install, remove and tune bundles.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of an installed bundle, or a directory.")]
@@ -37,7 +38,6 @@ def verify(bundle: Name, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Name, as_json: Json = False) -> None:
     """What a bundle holds: model, formats, sizes, token ids."""
-    from rich.console import Console
     from rich.table import Table
 
     from edge.bundle.bundle import Bundle
@@ -49,20 +49,23 @@ def show(bundle: Name, as_json: Json = False) -> None:
         typer.echo(json.dumps({"digest": opened.digest, **asdict(manifest)}))
         return
     decoder = manifest.decoder
-    table = Table(title=f"{manifest.name} · {manifest.architecture} · {size(opened.bytes)}", title_justify="left")
+    table = Table(
+        title=f"{manifest.name} · {harmless(manifest.architecture)} · {size(opened.bytes)}", title_justify="left"
+    )
     for column in ("weights", "tensors", "bits", "block", "zero points", "bytes"):
         table.add_column(column, justify="left" if column == "weights" else "right")
     for group in manifest.quantisation:
         zero = "no" if group.symmetric else "yes"
         block = str(group.block) if group.block else "–"
-        table.add_row(group.name, str(group.tensors), str(group.bits), block, zero, size(group.bytes))
-    console = Console(highlight=False)
+        table.add_row(harmless(group.name), str(group.tensors), str(group.bits), block, zero, size(group.bytes))
+    console = stdout()
     console.print(table)
     console.print(
         f"{decoder.layers} layers, {decoder.kv_heads} KV heads of {decoder.head_size}, vocabulary "
         f"{decoder.vocab_size:,}, context {decoder.context_length:,}\n"
-        f"modes {', '.join(manifest.modes)}; chat format {manifest.chat.format}; stop tokens {manifest.tokens.stop}\n"
-        f"from {manifest.provenance.get('source', '?')}; digest {opened.digest[:16]}"
+        f"modes {harmless(', '.join(manifest.modes))}; chat format {harmless(manifest.chat.format)}; "
+        f"stop tokens {manifest.tokens.stop}\n"
+        f"from {harmless(str(manifest.provenance.get('source', '?')))}; digest {opened.digest[:16]}"
     )
 
 
@@ -115,7 +118,7 @@ def remove(name: Annotated[str, typer.Argument(help="Name of an installed bundle
 
 
 @app.command()
-def tune(bundle: Name, threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0) -> None:
+def tune(bundle: Name, threads: opt.Threads = 0) -> None:
     """Save prepacked weights for this CPU, so that the next start maps them."""
     from edge.bundle.bundle import Bundle
     from edge.bundle.store import resolve

@@ -1,5 +1,6 @@
 """edge chat: a conversation in the terminal, keeping its KV cache between turns."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ def chat(
     threads: opt.Threads = 0,
 ) -> None:
     """Talk with the model; each turn only computes what is new."""
+    opt.checked_text(system, "the system message")
     options = opt.turn_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop)
     from edge.model import load
 
@@ -40,11 +42,12 @@ def chat(
     say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")
     conversation = model.conversation(system, (), thinking)
     stats = False
-    while True:
-        line = _read_line()
-        if line is None or line.strip() in ("/quit", "/exit"):
-            return
+    if sys.stdin is not None:
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    while (line := _read_line()) is not None:
         match line.strip():
+            case "/quit" | "/exit":
+                return
             case "":
                 continue
             case "/new":
@@ -59,14 +62,23 @@ def chat(
 
 
 def _read_line() -> str | None:
-    if sys.stdin.isatty():
+    """The next line, None at the end. Ctrl-C at the prompt of a terminal only gives up the line being typed."""
+    if sys.stdin is None:
+        return None
+    terminal = sys.stdin.isatty()
+    if terminal:
         import readline  # noqa: F401 - gives input() a history and line editing
 
         sys.stderr.write("\n")
     try:
-        return input("> " if sys.stdin.isatty() else "")
-    except (EOFError, KeyboardInterrupt):
+        return input("> " if terminal else "")
+    except EOFError:
         return None
+    except KeyboardInterrupt:
+        if not terminal:
+            raise
+        say("\nCtrl-D leaves")
+        return ""
 
 
 def _turn(conversation: "Conversation", text: str, options: "TurnOptions", stats: bool) -> None:
@@ -74,15 +86,17 @@ def _turn(conversation: "Conversation", text: str, options: "TurnOptions", stats
     interrupts.cancel = conversation.cancel
 
     def events() -> Iterator[Any]:
-        yield from conversation.generate(text, options)
+        yield from conversation.generate(opt.checked_text(text, "the line"), options)
 
     try:
         done = show(interrupts.stream(events), quiet=False)
     except InputError as error:  # too long, say: the conversation itself is unharmed
+        if not sys.stdin.isatty():
+            raise
         say(f"error: {error}\n  next: {error.hint}")
         return
-    if interrupts.exit_code == 143:
-        raise typer.Exit(143)
+    if interrupts.received and (interrupts.received == signal.SIGTERM or not sys.stdin.isatty()):
+        raise typer.Exit(interrupts.exit_code)
     if stats:
         usage, timing = done.usage, done.timing
         say(

@@ -1,6 +1,7 @@
 """stdout carries data, stderr everything else; colours and bars only on a terminal."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,12 +12,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LOG_SECONDS = 10.0
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters other than tab and line feed, and the marks that turn the direction of text around."""
+
+
+def harmless(text: str) -> str:
+    """Foreign text for a terminal, which would obey control characters: they become escapes such as \\x1b."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def stdout() -> "Console":
+    return _console(False)
 
 
 def stderr() -> "Console":
+    return _console(True)
+
+
+def _console(to_stderr: bool) -> "Console":
+    """Prints what it is given: no [markup] in foreign text, no lines broken at 80 columns in a pipe."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # main() knows what to do; rich itself would exit with 1
+
+    return Plain(stderr=to_stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 def say(text: str) -> None:

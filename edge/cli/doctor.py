@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import options as opt
+from edge.cli.console import stdout
 
 
 def doctor(
@@ -21,13 +22,14 @@ def doctor(
         fields = {"schema": 1, "machine": machine_facts(), "checks": [asdict(check) for check in checks]}
         typer.echo(json.dumps(fields))
     else:
-        from rich.console import Console
+        from rich.text import Text
 
-        console = Console(highlight=False)
+        console = stdout()
         for check in checks:
             mark, colour = ("✓", "green") if check.ok else ("✗", "red")
-            console.print(f"[{colour}]{mark} {check.name:8}[/] {check.detail}", markup=True)
-            if not check.ok and check.next_step:
-                console.print(f"           next: {check.next_step}", markup=False)
+            line = Text.assemble((f"{mark} {check.name:8}", colour), f" {check.detail}")
+            if check.next_step:
+                line.append(f"\n           next: {check.next_step}")
+            console.print(line)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)

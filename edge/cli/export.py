@@ -67,7 +67,11 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
         table.add_column(column, justify="right" if column in ("tensors", "bytes") else "left")
     for group in plan.groups():
         kind = "symmetric" if group.symmetric else "asymmetric"
-        text = "float32" if group.bits == 32 else f"int{group.bits}, block {group.block}, {kind}, × int{group.activation_bits}"
+        text = (
+            "float32"
+            if group.bits == 32
+            else f"int{group.bits}, block {group.block}, {kind}, × int{group.activation_bits}"
+        )
         label = f"{group.name} (= head)" if group.name == "embedding" and spec.tied_embedding else group.name
         table.add_row(label, str(group.tensors), text, size(group.bytes))
     table.add_section()
@@ -81,9 +85,10 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
 
 def _show_report(report: "ExportReport", as_json: bool) -> None:
     import json
-    import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    from edge.doctor import peak_rss
+
+    peak = peak_rss()
     if as_json:
         fields = {
             "schema": 1,

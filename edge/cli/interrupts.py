@@ -1,9 +1,9 @@
 """Ctrl-C and SIGTERM: the work runs in a thread, the main thread only waits and can always be interrupted."""
 
+import contextlib
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
@@ -37,7 +37,8 @@ class Interrupts:
                 items.put((FINISHED, error))
 
         previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        threading.Thread(target=work, daemon=True).start()
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
         try:
             while True:
                 item, error = items.get()
@@ -46,14 +47,26 @@ class Interrupts:
                 if item is FINISHED:
                     return
                 yield item
+                if self.received and self.cancel:  # a turn that was just starting may have missed it
+                    self.cancel()
         finally:
+            # the process must not end while a thread is inside the runtime: that would abort it
+            if worker.is_alive() and self.cancel:
+                self.cancel()
+            worker.join()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received or self.cancel is None:  # nothing to wait for: loading, or asked twice
-            sys.stdout.flush()
+            _note(b"\ninterrupted\n")
             os._exit(128 + number)
         self.received = number
-        os.write(2, b"\ncancelling\n")
+        _note(b"\ncancelling\n")
         self.cancel()
+
+
+def _note(text: bytes) -> None:
+    """Not through sys.stderr, which may be in the middle of a write when the signal comes."""
+    with contextlib.suppress(OSError):
+        os.write(2, text)

@@ -1,5 +1,6 @@
 """Entry point: registers the verbs and turns every error into one sentence, a next step and an exit code."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -8,7 +9,11 @@ import traceback
 import typer
 
 from edge.cli import bench, bundle, chat, doctor, export, pull, run
+from edge.cli.console import harmless
 from edge.errors import EdgeError
+
+COMPLETION = "_EDGE_COMPLETE"
+"""Set by the shell when it asks for completions."""
 
 app = typer.Typer(
     name="edge",
@@ -47,15 +52,19 @@ def root(
 
 def main() -> None:
     """Runs the command line and never returns."""
+    _prepare_streams()
     try:
-        app()
+        code = _invoke()
+        sys.stdout.flush()
     except EdgeError as error:
         _fail(str(error), error.hint, error.exit_code)
+    except typer.TyperException as error:
+        _usage(error)
     except BrokenPipeError:
-        _silence_stdout()
+        _discard_stdout()
         sys.exit(0)
     except KeyboardInterrupt:
-        _fail("interrupted", "", 130)
+        _fail("interrupted", "run the same command again", 130)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE):
             _fail(f"{error.strerror}: {error.filename or ''}".rstrip(": "), "free some space and try again", 6)
@@ -64,14 +73,41 @@ def main() -> None:
         _fail("out of memory", "use a smaller bundle, a shorter prompt or a smaller --max-tokens", 6)
     except Exception as error:
         _unexpected(error)
+    else:
+        sys.exit(code)
+
+
+def _invoke() -> int:
+    """Not `app()`, which would print usage errors in a style of its own and turn a broken pipe into exit code 1."""
+    if COMPLETION in os.environ:
+        app(prog_name="edge")
+    try:
+        command = typer.main.get_command(app)
+        with command.make_context("edge", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    return 0
+
+
+def _usage(error: typer.TyperException) -> None:
+    """A command line that does not parse. A verb group without a verb shows its help instead."""
+    context = getattr(error, "ctx", None)
+    text = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # typer keeps the class itself private
+        typer.echo(text, err=True)
+        sys.exit(2)
+    _fail(text.rstrip("."), f"see  {context.command_path if context else 'edge'} --help", 2)
 
 
 def _fail(message: str, hint: str, code: int) -> None:
     if os.environ.get("EDGE_DEBUG"):
         traceback.print_exc()
-    typer.echo(f"error: {message}", err=True)
-    if hint:
-        typer.echo(f"  next: {hint}", err=True)
+    with contextlib.suppress(OSError):  # nobody reads stderr any more
+        print(f"error: {harmless(' '.join(message.split()))}", file=sys.stderr)
+        if hint:
+            print(f"  next: {harmless(hint)}", file=sys.stderr, flush=True)
+    _discard_stdout()
     sys.exit(code)
 
 
@@ -79,9 +115,20 @@ def _unexpected(error: Exception) -> None:
     _fail(f"unexpected {type(error).__name__}: {error}", "run it again with EDGE_DEBUG=1 and report what it prints", 1)
 
 
-def _silence_stdout() -> None:
-    """The reader has gone; without this the interpreter complains while it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _prepare_streams() -> None:
+    """Closed standard streams become /dev/null; what a stream's encoding lacks is escaped, not an error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - lives until the process ends
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    """What is still buffered cannot be written; without this the interpreter complains while it flushes at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ Penalty = Annotated[float, typer.Option("--repetition-penalty", help="Above 1: a
 Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same answer.")]
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="End the answer before this text; repeatable.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let the model reason first (Granite).")]
-Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", min=0, help="0: one per core.")]
+Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", help="0: one per core.")]
 
 
 def turn_options(
@@ -47,8 +47,17 @@ def turn_options(
     from edge.conversation import TurnOptions
     from edge.runtime.sampling import SamplingOptions
 
+    for text in stop or ():
+        checked_text(text, "a stop string")
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty, seed, logprobs)
     return TurnOptions(sampling, max_tokens, tuple(stop or ()), tool_choice, schema)  # type: ignore[arg-type]
+
+
+def checked_text(text: str, name: str) -> str:
+    """Python carries the bytes of an argument that are no UTF-8 as lone surrogates. Raises InputError for them."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{name} is not valid UTF-8", "check the encoding of your terminal or file")
+    return text
 
 
 def read_prompt(prompt: str | None) -> str:
@@ -56,14 +65,12 @@ def read_prompt(prompt: str | None) -> str:
 
     Raises InputError for text that is no UTF-8 or too long.
     """
-    if prompt is None and not sys.stdin.isatty():
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    if prompt is None and not terminal:
         prompt = "-"
     if prompt != "-":
-        text = prompt or ""
-        if any("\udc80" <= character <= "\udcff" for character in text):
-            raise InputError("the prompt is not valid UTF-8", "check the encoding of your terminal or file")
-        return text
-    if sys.stdin.closed:
+        return checked_text(prompt or "", "the prompt")
+    if sys.stdin is None:
         raise InputError("standard input is closed", "give the prompt as an argument")
     data = sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1)
     if len(data) > MAX_PROMPT_BYTES:

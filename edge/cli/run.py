@@ -38,6 +38,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Answer one question and stop."""
+    opt.checked_text(system, "the system message")
     text = opt.read_prompt(prompt)
     interrupts = Interrupts()
     loaded: list[Model] = []

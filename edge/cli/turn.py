@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.console import say, stderr
+from edge.cli.console import harmless, say, stderr
 
 if TYPE_CHECKING:
     from edge.events import Done, Event
@@ -18,6 +18,7 @@ def show(events: "Iterable[Event]", quiet: bool) -> "Done":
     from edge.events import Done, Prefill, Reprefill, TextDelta, ToolCall
 
     done: Done | None = None
+    line_open = False
     progress = _PrefillLine()
     for event in events:
         match event:
@@ -27,26 +28,32 @@ def show(events: "Iterable[Event]", quiet: bool) -> "Done":
                 say(f"reading all {event.tokens:,} tokens again: {event.reason}")
             case TextDelta():
                 progress.clear()
-                if not quiet:
-                    sys.stdout.write(event.text)
-                    sys.stdout.flush()
+                if event.text and not quiet:
+                    _write(event.text)
+                    line_open = not event.text.endswith("\n")
             case ToolCall():
                 if not quiet:
-                    print(
-                        json.dumps({"name": event.name, "arguments": event.arguments}, ensure_ascii=False), flush=True
-                    )
+                    call = {"name": event.name, "arguments": event.arguments}
+                    _write("\n" * line_open + json.dumps(call, ensure_ascii=False) + "\n")
+                    line_open = False
             case Done():
                 done = event
     progress.clear()
     assert done is not None, "a generation ends with Done"
-    if not quiet and done.text and not done.text.endswith("\n"):
-        print(flush=True)
+    if line_open:
+        _write("\n")
     return done
+
+
+def _write(text: str) -> None:
+    """A terminal obeys control characters, so there an answer's own are shown as escapes; a pipe gets them as is."""
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
 
 
 def as_json(done: "Done", model: "Model", logprobs: list[Any] | None = None) -> str:
     """The object of `--json`; its fields are part of the interface."""
-    import resource
+    from edge.doctor import peak_rss
 
     usage, timing = asdict(done.usage), asdict(done.timing)
     fields: dict[str, Any] = {
@@ -57,12 +64,12 @@ def as_json(done: "Done", model: "Model", logprobs: list[Any] | None = None) -> 
         "mode": done.mode,
         "usage": usage,
         "timing": {"load_s": round(model.load_s, 4)} | {key: round(value, 4) for key, value in timing.items()},
-        "memory": {"peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024},
+        "memory": {"peak_rss_bytes": peak_rss()},
         "bundle": {"name": model.manifest.name, "digest": model.bundle.digest},
     }
     if logprobs is not None:
         fields["logprobs"] = logprobs
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields)  # ASCII, which is valid JSON in every encoding and on every terminal
 
 
 class _PrefillLine:

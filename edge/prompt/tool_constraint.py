@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from edge.errors import InputError
+from edge.errors import InputError, UsageError
 from edge.prompt.chat import ChatFormat
 from edge.prompt.constraint import Constraint, GrammarVocab, json_rule
 from edge.prompt.parts import Part, Special
@@ -31,7 +31,7 @@ def tool_constraint(
     opening = _terminal(chat.call_open, vocab)
     close = _terminal(chat.call_close, vocab) if chat.call_close else ""
     if choice == "required" and not tools:
-        raise InputError("A tool call is required, but no tools were given.", "add --tools FILE.json")
+        raise UsageError("A tool call is required, but no tools were given.", "add --tools FILE.json")
     markers = {part.content for part in (chat.call_open, chat.call_close) if isinstance(part, Special)}
     inner = [i for i in vocab.text_tokens if vocab.tokenizer.content_of(i) not in markers]
     inside = f"<[{','.join(map(str, inner))}]>" if inner else ""

@@ -46,9 +46,10 @@ class Decoder:
         Changing the regime empties the KV cache: cached keys were rotated with the other frequencies.
         """
         long = self.rotary.needs_long(tokens) if long is None else long
-        if long != self.rotary.long:
-            self.length = 0
-        grown = self.cache.reserve(tokens, self.length)
+        kept = self.length if long == self.rotary.long else 0
+        self.length = 0  # also what remains when there is no memory for the new buffers
+        grown = self.cache.reserve(tokens, kept)
+        self.length = kept
         if self.rotary.prepare(self.cache.capacity, long) or grown:
             self._step_binding = None
 

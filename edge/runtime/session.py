@@ -5,9 +5,10 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from edge.errors import BundleError, ResourceError
+from edge.errors import BundleError, ResourceError, UsageError
 
 FATAL = 4
+MAX_THREADS = 1024
 
 
 def physical_cores() -> int:
@@ -24,6 +25,9 @@ def physical_cores() -> int:
 
 
 def session_options(threads: int) -> ort.SessionOptions:
+    """0 threads: one per physical core. Raises UsageError; onnxruntime would really start a million threads."""
+    if not 0 <= threads <= MAX_THREADS:
+        raise UsageError(f"--threads is {threads}, it must be between 0 and {MAX_THREADS}", "0 takes every core")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or physical_cores()
     options.inter_op_num_threads = 1
@@ -31,7 +35,6 @@ def session_options(threads: int) -> ort.SessionOptions:
     options.enable_cpu_mem_arena = False  # the peak of a prefill would stay resident
     options.enable_mem_pattern = False  # shapes change with every prompt
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.add_session_config_entry("session.prepack.enable_parallel", "1")
     return options
 

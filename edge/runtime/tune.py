@@ -1,25 +1,30 @@
 """Prepacked weights for this CPU, made once: later starts map them instead of packing and copying.
 
-The bundle stays as it is; the result lies in the user's cache, keyed by bundle, CPU and onnxruntime version, because
-the packed layout depends on all three. A missing or foreign entry only means a slower start.
+The bundle stays as it is; the result lies in the user's cache. Beside it lies a record of what it was made from and
+of its own files; whatever differs from it at a start makes the copy unused, which only means a slower start.
 """
 
 import hashlib
+import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
 import platformdirs
 
 from edge.bundle.bundle import Bundle
-from edge.bundle.files import require_space
+from edge.bundle.files import hash_file, require_space, write_bytes_durably
 from edge.bundle.staging import StagedDirectory
+from edge.bundle.verify import verify
+from edge.errors import BundleError
 from edge.runtime.session import open_session, session_options
 
 MAPPED_FROM_BYTES = 1024
-WEIGHTS = "weights.bin"
+RECORD = "tuned.json"
+MAX_RECORD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,14 @@ class TuneReport:
     path: Path
     bytes: int
     made: bool
-    """False when it was there already."""
+    """False when a sound one was there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    size: int
+    mtime_ns: int
+    sha256: str
 
 
 def cpu_key() -> str:
@@ -48,31 +60,81 @@ def tuned_directory(bundle: Bundle) -> Path:
 
 
 def tuned_graph(bundle: Bundle, graph: str) -> Path | None:
-    """The tuned copy of a graph of this bundle for this CPU, if there is one."""
-    path = tuned_directory(bundle) / graph
-    return path if path.is_file() and path.with_name(WEIGHTS).is_file() else None
+    """The tuned copy of a graph of this bundle for this CPU, if there is one and nobody has touched it since."""
+    directory = tuned_directory(bundle)
+    return directory / graph if directory.is_dir() and not tuned_fault(bundle) else None
+
+
+def tuned_fault(bundle: Bundle, hash_weights: bool = False) -> str:
+    """Why the tuned copy of this bundle must not be used, "" when it may.
+
+    Graphs are hashed; weights only with `hash_weights`, because reading them all is what tuning saves. Otherwise
+    size and time of last change stand for them.
+    """
+    directory = tuned_directory(bundle)
+    try:
+        with (directory / RECORD).open("rb") as file:
+            record = json.loads(file.read(MAX_RECORD_BYTES))
+        if record["made_from"] != _made_from(bundle):
+            return "it was made from another bundle, or for another CPU or onnxruntime"
+        files = {name: _File(**info) for name, info in record["files"].items()}
+        if not {*bundle.manifest.graphs.values()} <= files.keys():
+            return "it lacks a graph"
+        for name, expected in files.items():
+            if _describe(directory / name, hash_weights or name.endswith(".onnx"), expected) != expected:
+                return f"{name} has changed"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return "it is incomplete or damaged"
+    return ""
 
 
 def tune(bundle: Bundle, threads: int = 0) -> TuneReport:
-    """Saves every graph with prepacked weights. Raises ResourceError when the disk is too small."""
+    """Saves every graph with prepacked weights.
+
+    Raises BundleError when the bundle is damaged, which its copy would hide, and ResourceError when the disk is full.
+    """
     target = tuned_directory(bundle)
-    if target.exists():
+    if target.exists() and not tuned_fault(bundle, hash_weights=True):
         return TuneReport(target, _size(target), False)
+    if problems := verify(bundle).problems:
+        raise BundleError(f"Bundle {bundle.path} is damaged: {problems[0]}.", f"edge bundle verify {bundle.path}")
     target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, int(bundle.bytes * 2.3), "The tuned copy")
-    with StagedDirectory(target) as staged:
+    with StagedDirectory(target, replace=True) as staged:
         for graph in bundle.manifest.graphs.values():
-            options = session_options(threads)
-            options.optimized_model_filepath = str(staged.path / graph)
-            for key, value in (
-                ("session.optimized_model_external_initializers_file_name", WEIGHTS),
-                ("session.optimized_model_external_initializers_min_size_in_bytes", str(MAPPED_FROM_BYTES)),
-                ("session.save_external_prepacked_constant_initializers", "1"),
-            ):
-                options.add_session_config_entry(key, value)
-            open_session(bundle.file(graph), options)
+            _prepack(bundle.file(graph), staged.path / graph, threads)
+        files = {file.name: asdict(_describe(file, True)) for file in sorted(staged.path.iterdir())}
+        record = json.dumps({"made_from": _made_from(bundle), "files": files}, indent=1)
+        write_bytes_durably(staged.path / RECORD, record.encode())
         staged.commit()
     return TuneReport(target, _size(target), True)
+
+
+def _prepack(graph: Path, out: Path, threads: int) -> None:
+    options = session_options(threads)
+    options.optimized_model_filepath = str(out)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", f"{out.stem}.bin"),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", str(MAPPED_FROM_BYTES)),
+        ("session.save_external_prepacked_constant_initializers", "1"),
+    ):
+        options.add_session_config_entry(key, value)
+    open_session(graph, options)
+
+
+def _made_from(bundle: Bundle) -> dict[str, Any]:
+    return {"digest": bundle.digest, "cpu": cpu_key(), "onnxruntime": ort.__version__}
+
+
+def _describe(path: Path, hashed: bool, known: _File | None = None) -> _File:
+    """What `path` is now; without `hashed` its hash is taken from `known`. Hashing stops at another size or time."""
+    info = path.lstat()
+    sha256 = known.sha256 if known else ""
+    same = known is None or (info.st_size, info.st_mtime_ns) == (known.size, known.mtime_ns)
+    if hashed and same:
+        with path.open("rb") as file:
+            sha256 = hash_file(file.fileno())
+    return _File(info.st_size, info.st_mtime_ns, sha256)
 
 
 def _size(directory: Path) -> int:

@@ -1,0 +1,75 @@
+"""Turns through the Python API: what is reused, what is computed again, and that it never changes an answer."""
+
+from pathlib import Path
+
+import pytest
+
+import edge
+from edge.errors import InputError, UsageError
+from edge.events import Event
+from tests.checkpoints import ORIGINAL_CONTEXT
+
+
+def run(conversation: edge.Conversation, prompt: str, **options: object) -> tuple[list[Event], edge.Done]:
+    events = list(conversation.generate(prompt, edge.TurnOptions(**options)))  # type: ignore[arg-type]
+    done = events[-1]
+    assert isinstance(done, edge.Done)
+    return events, done
+
+
+def test_a_second_turn_reuses_the_first_and_answers_like_a_fresh_model(phi3_float_bundle: Path) -> None:
+    model = edge.load(phi3_float_bundle, threads=1)
+    conversation = model.conversation()
+    _, first = run(conversation, "Hi", max_tokens=6)
+    _, second = run(conversation, "More", max_tokens=6)
+    assert second.usage.reused_tokens >= first.usage.prompt_tokens + first.usage.completion_tokens - 2
+    fresh_model = edge.load(phi3_float_bundle, threads=1)
+    ids = model.sequence.ids
+    fresh_model.decoder.reserve(len(ids), False)
+    logits = fresh_model.decoder.prefill(ids[:-1])
+    assert int(logits[0][: model.manifest.tokens.first_unused].argmax()) == ids[-1]
+
+
+def test_two_conversations_on_one_model_do_not_leak_into_each_other(phi3_bundle: Path) -> None:
+    model = edge.load(phi3_bundle, threads=1)
+    alone = run(edge.load(phi3_bundle, threads=1).conversation(), "What?", max_tokens=8)[1].text
+    one, other = model.conversation(system="abc"), model.conversation()
+    run(one, "Something else entirely", max_tokens=8)
+    assert run(other, "What?", max_tokens=8)[1].text == alone
+    run(one, "and on", max_tokens=8)
+    assert run(model.conversation(), "What?", max_tokens=8)[1].text == alone
+
+
+def test_crossing_the_original_context_is_announced_once(phi3_bundle: Path) -> None:
+    conversation = edge.load(phi3_bundle, threads=1).conversation()
+    long_prompt = "x" * (ORIGINAL_CONTEXT - 10)
+    stop_never = run(conversation, long_prompt)[0]
+    announced = [event for event in stop_never if isinstance(event, edge.Reprefill)]
+    assert len(announced) <= 1
+    total = stop_never[-1].usage.prompt_tokens + stop_never[-1].usage.completion_tokens  # type: ignore[union-attr]
+    assert len(announced) == (total > ORIGINAL_CONTEXT + 1)
+
+
+def test_a_bounded_answer_chooses_the_regime_before_and_announces_nothing(phi3_bundle: Path) -> None:
+    conversation = edge.load(phi3_bundle, threads=1).conversation()
+    events, _ = run(conversation, "x" * (ORIGINAL_CONTEXT - 10), max_tokens=40)
+    assert not any(isinstance(event, edge.Reprefill) for event in events)
+
+
+def test_a_prompt_over_the_context_is_refused_with_both_counts(phi3_bundle: Path) -> None:
+    model = edge.load(phi3_bundle, threads=1)
+    with pytest.raises(InputError, match=r"603 tokens.*512"):
+        model.conversation().generate("y" * 600)
+    assert model.decoder.length == 0
+
+
+def test_an_empty_prompt_is_refused(phi3_bundle: Path) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        edge.load(phi3_bundle, threads=1).conversation().generate("  \n")
+
+
+def test_deltas_joined_are_the_text_of_done(phi3_bundle: Path) -> None:
+    events, done = run(edge.load(phi3_bundle, threads=1).conversation(), "Hello", max_tokens=50)
+    assert "".join(event.text for event in events if isinstance(event, edge.TextDelta)) == done.text
+    assert done.finish_reason in ("length", "stop")
+    assert done.usage.completion_tokens <= 50
