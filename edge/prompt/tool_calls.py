@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from edge.events import ToolCall
-from edge.prompt.schema_check import satisfies
 from edge.prompt.tools import Tool
 
 _BETWEEN = re.compile(r"(?:\s|,|<\|/?tool_call\|>|</?tool_call>)*")
@@ -60,8 +59,16 @@ def _call(value: Any, known: dict[str, Tool]) -> ToolCall | None:
             return None
     if tool is None or not isinstance(arguments, dict):
         return None
+    return ToolCall(tool.name, arguments) if _valid(arguments, tool.schema) else None
+
+
+def _valid(arguments: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Against JSON Schema 2020-12; a schema that constrained decoding would refuse accepts nothing."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
     try:
-        valid = satisfies(arguments, tool.schema)
-    except (TypeError, ValueError, RecursionError, re.error):
-        return None  # a schema that constrained decoding would have refused
-    return ToolCall(tool.name, arguments) if valid else None
+        # a registry of our own: the default one fetches foreign $refs from the network
+        return Draft202012Validator(schema, registry=Registry()).is_valid(arguments)
+    except Exception:  # bad schemas surface as errors of several libraries
+        return False

@@ -2,7 +2,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from edge.errors import InputError
+from edge.errors import InputError, UsageError
 from edge.prompt.formats.chatml import ChatMLFormat
 from edge.prompt.formats.granite import GraniteFormat
 from edge.prompt.formats.phi4 import Phi4Format
@@ -161,5 +161,5 @@ def test_a_model_without_the_call_token_cannot_have_tools() -> None:
 
 
 def test_a_required_call_needs_tools() -> None:
-    with pytest.raises(InputError, match="no tools"):
+    with pytest.raises(UsageError, match="no tools"):
         tool_constraint(VOCABS["phi4"], FORMATS["phi4"], [], "required")
