@@ -15,6 +15,7 @@ from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool
 from edge.runtime.decoder import Decoder
 from edge.runtime.generate import Sequence as TokenSequence
+from edge.runtime.heap import trim_heap
 
 if TYPE_CHECKING:
     from edge.conversation import Conversation
@@ -37,6 +38,7 @@ class Model:
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
         )
         self.sequence = TokenSequence(self.decoder)
+        trim_heap()
         self.load_s = time.monotonic() - started
 
     @cached_property

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from edge.bundle.names import path_fault, shown
-from edge.bundle.strict_json import refuse
+from edge.bundle.typed_json import refuse
 
 MAX_GRAPH_BYTES = 64 << 20
 MAX_DEPTH = 64

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge.bundle.names import name_fault, path_fault, same_when_folded
-from edge.bundle.strict_json import build, parse, refuse
+from edge.bundle.typed_json import build, parse, refuse
 from edge.errors import BundleError
 
 SCHEMA = 1

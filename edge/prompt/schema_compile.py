@@ -23,7 +23,7 @@ _ALARM = -int(getattr(signal, "SIGALRM", 14))
 def check_schema(schema: dict[str, Any], what: str) -> None:
     """Raises InputError for a schema that cannot be enforced, with the JSON pointer of the part at fault."""
     from edge.errors import InputError
-    from edge.prompt.strict_json import check_depth
+    from edge.strict_json import check_depth
 
     check_depth(schema, what)
     fault = _in_child(schema) if _is_costly(schema) else find_fault(schema)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from edge import strict_json
 from edge.errors import InputError
-from edge.prompt import strict_json
 from edge.prompt.constraint import Constraint, GrammarVocab, json_rule
 from edge.prompt.schema_compile import check_schema
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge import strict_json
 from edge.errors import InputError
-from edge.prompt import strict_json
 
 MAX_TOOLS = 128
 MAX_DEPTH = 32

@@ -13,7 +13,7 @@ from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
 from edge.runtime.tune import tuned_graph
 
-CHUNK = 512
+CHUNK = 256
 """Tokens per prefill call: long enough to be fast, short enough to cancel soon and to keep activations small."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edge import strict_json
 from edge.errors import CheckpointError
 from export.sources.checkpoint import TensorInfo
 
@@ -124,11 +125,7 @@ class SafetensorsCheckpoint:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; NaN, duplicate keys and depth bombs are refused."""
-    data = read_bytes(path)
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} is not valid JSON: {error}", AGAIN) from None
+    value = strict_json.loads(read_bytes(path), path.name, MAX_HEADER_BYTES, error=CheckpointError, hint=AGAIN)
     if not isinstance(value, dict):
         raise CheckpointError(f"{path.name} does not hold a JSON object", AGAIN)
     return value
@@ -146,17 +143,6 @@ def read_bytes(path: Path) -> bytes:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}", "check the disk") from None
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a number a config can hold")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key appears twice")
-    return value
-
-
 def read_header(path: Path) -> list[tuple[str, TensorInfo, int]]:
     """(name, info, absolute byte offset) of every tensor, in file order, checked against the real file size.
 
@@ -171,15 +157,15 @@ def read_header(path: Path) -> list[tuple[str, TensorInfo, int]]:
             raw = file.read(length)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}", "check the disk") from None
+    header = strict_json.loads(raw, f"the header of {path.name}", MAX_HEADER_BYTES, error=CheckpointError, hint=AGAIN)
     try:
-        header = json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
         entries = []
         for name, entry in header.items():
             if name != "__metadata__":
                 begin, end = entry["data_offsets"]
                 entries.append((name, str(entry["dtype"]), tuple(entry["shape"]), begin, end))
         entries.sort(key=lambda entry: entry[3:])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"the header of {path.name} is damaged: {ascii(error)[:120]}", AGAIN) from None
 
     found: list[tuple[str, TensorInfo, int]] = []

@@ -1,27 +1,20 @@
 """phi-edge's own decoder on an exported bundle, tuned if EDGE_HOME has a tuned copy, in its own loop's chunks."""
 
-import time
 from importlib.metadata import version
 
 import numpy as np
 
 from benchmarks.peers.engines.protocol import Request, serve
-from edge.bundle.bundle import Bundle
-from edge.prompt.tokenizer import Tokenizer
-from edge.runtime.decoder import CHUNK, Decoder
-from edge.runtime.tune import tuned_graph
+from edge.model import load
+from edge.runtime.decoder import CHUNK
 
 
 class PhiEdge:
-    tokenizer_s: float | None
+    tokenizer_s: float | None = None
+    """Unknown: tokenizer and weights are loaded side by side."""
 
     def __init__(self, request: Request) -> None:
-        bundle = Bundle.open(request.model / "bundle")
-        info, graph = bundle.manifest.decoder, bundle.manifest.graphs["text"]
-        start = time.perf_counter()
-        self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
-        self.tokenizer_s = time.perf_counter() - start
-        self.decoder = Decoder(tuned_graph(bundle, graph) or bundle.file(graph), info, request.threads)
+        self.decoder = load(request.model / "bundle", request.threads).decoder
         self.answer_tokens = request.decode_tokens + 1
 
     def reset(self, prompt_tokens: int) -> None:

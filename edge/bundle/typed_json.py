@@ -1,13 +1,12 @@
-"""JSON from a stranger, read with limits, and turned into dataclasses by their type hints."""
+"""JSON objects turned into dataclasses by their type hints."""
 
 import json
-import math
 import types
-from collections import Counter
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from edge import strict_json
 from edge.errors import BundleError
 
 T = TypeVar("T")
@@ -22,54 +21,15 @@ def refuse(message: str) -> NoReturn:
 
 
 def parse(data: bytes, what: str, max_bytes: int) -> Any:
-    """The JSON value in `data`, called `what` in errors.
-
-    Raises BundleError for more than `max_bytes`, bad UTF-8 or JSON, a key given twice, NaN or infinity,
-    nesting deeper than 16, integers beyond 64 bits, and lone surrogates.
-    """
-    if len(data) > max_bytes:
-        refuse(f"{what} has {len(data)} bytes, more than the {max_bytes} that are allowed.")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-            refuse(f"{what} holds the key {ascii(twice)[:80]} twice.")
-        return found
-
-    def constant(name: str) -> NoReturn:
-        refuse(f"{what} holds {name}, which is not a number.")
-
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_constant=constant)
-    except RecursionError:
-        refuse(f"{what} is nested too deeply.")
-    except ValueError as error:
-        refuse(f"{what} is not valid JSON: {str(error)[:120]}.")
-    _limit(value, what, 0)
-    return value
-
-
-def _limit(value: Any, what: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        refuse(f"{what} is nested deeper than {MAX_DEPTH} levels.")
-    match value:
-        case dict():
-            for key, item in value.items():
-                _limit(key, what, depth + 1)
-                _limit(item, what, depth + 1)
-        case list():
-            for item in value:
-                _limit(item, what, depth + 1)
-        case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                refuse(f"{what} holds text with half a surrogate pair.")
-        case float() if not math.isfinite(value):
-            refuse(f"{what} holds a number that is not finite.")
-        case int() if abs(value) >= MAX_INTEGER:
+    """The JSON value in `data`, called `what` in errors; integers are limited to 64 bits. Raises BundleError."""
+    value = strict_json.loads(data, what, max_bytes, MAX_DEPTH, BundleError, HINT)
+    level = [value]
+    while level:
+        if any(isinstance(one, int) and abs(one) >= MAX_INTEGER for one in level):
             refuse(f"{what} holds an integer of more than 64 bits.")
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [child for children in inner for child in children]
+    return value
 
 
 def build(cls: type[T], value: Any, where: str, extra_keys: bool = False) -> T:
