@@ -47,7 +47,7 @@ def ensure_bundle() -> None:
 def main() -> None:
     ensure_bundle()
     edge("run", QUESTION, "--max-tokens", "120")
-    edge("run", COMMAND, "--tools", str(TOOLS.relative_to(Path.cwd())), "--tool-choice", "required")
+    edge("run", COMMAND, "--tools", str(TOOLS.relative_to(Path.cwd())), "--tool-choice", "required", "--single-call")
     print(
         "\nThis was SmolLM2-135M, a tiny stand-in. The real thing:\n"
         "  edge pull microsoft/Phi-4-mini-instruct phi-4-mini && edge export phi-4-mini phi-4-mini-int4\n"

@@ -33,6 +33,7 @@ class TurnOptions:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     tool_choice: ToolChoice = "auto"
+    parallel_calls: bool = True
     schema: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -156,7 +157,9 @@ class Conversation:
                 raise UsageError("--schema and --tools cannot be used together", "choose one of them")
             return schema_constraint(model.grammar_vocab, options.schema)
         if self.tools or options.tool_choice == "required":
-            return tool_constraint(model.grammar_vocab, model.chat_format, self.tools, options.tool_choice)
+            return tool_constraint(
+                model.grammar_vocab, model.chat_format, self.tools, options.tool_choice, options.parallel_calls
+            )
         return None
 
 

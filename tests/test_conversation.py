@@ -73,3 +73,17 @@ def test_deltas_joined_are_the_text_of_done(phi3_bundle: Path) -> None:
     assert "".join(event.text for event in events if isinstance(event, edge.TextDelta)) == done.text
     assert done.finish_reason in ("length", "stop")
     assert done.usage.completion_tokens <= 50
+
+
+def test_a_single_call_is_asked_for_with_one_flag(phi3_bundle: Path) -> None:
+    lamp = edge.Tool("lamp", "Switch the lamp.", {"type": "object", "properties": {"on": {"type": "boolean"}}})
+    model = edge.load(phi3_bundle, threads=1)
+
+    def calls(parallel: bool, seed: int) -> int:
+        sampling = edge.SamplingOptions(temperature=1.0, seed=seed)
+        options = {"tool_choice": "required", "parallel_calls": parallel, "max_tokens": 200, "sampling": sampling}
+        _, done = run(model.conversation(tools=[lamp]), "on", **options)
+        return len(done.tool_calls)
+
+    assert [calls(False, seed) for seed in range(6)] == [1] * 6
+    assert any(calls(True, seed) > 1 for seed in range(20))

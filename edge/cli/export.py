@@ -63,19 +63,15 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
 
     spec = plan.spec
     table = Table(title=f"{plan.checkpoint.path.name} → {out}", title_justify="left")
-    for column in ("weights", "tensors", "format", "bytes"):
-        table.add_column(column, justify="right" if column in ("tensors", "bytes") else "left")
+    for column in ("weights", "tensors", "format", "activations", "bytes"):
+        table.add_column(column, justify="right" if column in ("tensors", "activations", "bytes") else "left")
     for group in plan.groups():
         kind = "symmetric" if group.symmetric else "asymmetric"
-        text = (
-            "float32"
-            if group.bits == 32
-            else f"int{group.bits}, block {group.block}, {kind}, × int{group.activation_bits}"
-        )
+        text = "float32" if group.bits == 32 else f"int{group.bits}, block {group.block}, {kind}"
         label = f"{group.name} (= head)" if group.name == "embedding" and spec.tied_embedding else group.name
-        table.add_row(label, str(group.tensors), text, size(group.bytes))
+        table.add_row(label, str(group.tensors), text, f"{group.activation_bits} bit", size(group.bytes))
     table.add_section()
-    table.add_row("in all", str(len(plan.weights)), spec.architecture, size(plan.weights_bytes))
+    table.add_row("in all", str(len(plan.weights)), spec.architecture, "", size(plan.weights_bytes))
     stderr().print(table)
     say(f"reads {size(plan.source_bytes)}, needs about {size(plan.peak_ram)} of memory")
     if unused := plan.unused:

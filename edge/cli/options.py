@@ -41,6 +41,7 @@ def turn_options(
     stop: list[str] | None,
     logprobs: int | None = None,
     tool_choice: str = "auto",
+    parallel_calls: bool = True,
     schema: dict[str, Any] | None = None,
 ) -> "TurnOptions":
     """Raises UsageError for a value out of range."""
@@ -50,7 +51,7 @@ def turn_options(
     for text in stop or ():
         checked_text(text, "a stop string")
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty, seed, logprobs)
-    return TurnOptions(sampling, max_tokens, tuple(stop or ()), tool_choice, schema)  # type: ignore[arg-type]
+    return TurnOptions(sampling, max_tokens, tuple(stop or ()), tool_choice, parallel_calls, schema)  # type: ignore[arg-type]
 
 
 def checked_text(text: str, name: str) -> str:

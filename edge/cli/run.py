@@ -23,6 +23,7 @@ def run(
     tool_choice: Annotated[
         Literal["auto", "required", "none"], typer.Option(help="May, must or must not the answer be a call.")
     ] = "auto",
+    single_call: Annotated[bool, typer.Option("--single-call", help="At most one call in an answer.")] = False,
     schema: Annotated[Path | None, typer.Option(help="JSON schema file the answer must satisfy.")] = None,
     max_tokens: opt.MaxTokens = None,
     temperature: opt.Temperature = 0.0,
@@ -61,6 +62,7 @@ def run(
             stop,
             logprobs,
             tool_choice,
+            not single_call,
             load_schema(schema) if schema else None,
         )
         known_tools = load_tools(tools) if tools else []
