@@ -7,6 +7,10 @@ import pytest
 import edge
 from edge.errors import InputError, UsageError
 from edge.events import Event
+from edge.runtime.decoder import CHUNK
+from export.exporter import run_export
+from export.options import ExportOptions
+from export.plan import plan_export
 from tests.checkpoints import ORIGINAL_CONTEXT
 
 
@@ -61,6 +65,17 @@ def test_a_prompt_over_the_context_is_refused_with_both_counts(phi3_bundle: Path
     with pytest.raises(InputError, match=r"603 tokens.*512"):
         model.conversation().generate("y" * 600)
     assert model.decoder.length == 0
+
+
+@pytest.mark.parametrize("bits", [4, 8, 32])
+def test_a_prompt_longer_than_one_chunk_is_answered_in_every_format(
+    phi3_checkpoint: Path, tmp_path: Path, bits: int
+) -> None:
+    run_export(plan_export(phi3_checkpoint, ExportOptions(bits=bits)), tmp_path / "bundle")
+    model = edge.load(tmp_path / "bundle", threads=1)
+    events, done = run(model.conversation(), "z" * (CHUNK + 50), max_tokens=4)
+    assert [event.done for event in events if isinstance(event, edge.Prefill)] == [CHUNK, done.usage.prompt_tokens]
+    assert done.usage.completion_tokens >= 1
 
 
 def test_an_empty_prompt_is_refused(phi3_bundle: Path) -> None:

@@ -64,7 +64,7 @@ class Decoder:
         self.length = min(self.length, length)
 
     def prefill(self, ids: np.ndarray | list[int], rows: np.ndarray | list[int] | None = None) -> np.ndarray:
-        """Appends ids int64 [S] in one call; logits float32 [R, vocab] of `rows` within the call (default: last).
+        """Appends ids int64 [S] in one call; logits float32 [R, vocab] of R ≥ 1 `rows` (default: the last).
 
         Raises Cancelled. `reserve` must have made room.
         """

@@ -74,9 +74,7 @@ def _compute(sequence: Sequence) -> Iterator[Prefill | Reprefill | np.ndarray]:
     start, total = decoder.length, len(ids) - decoder.length
     logits = np.empty((0, 0), np.float32)
     while decoder.length < len(ids):
-        chunk = ids[decoder.length : decoder.length + CHUNK]
-        last = decoder.length + len(chunk) == len(ids)
-        logits = decoder.prefill(chunk, [len(chunk) - 1] if last else [])
+        logits = decoder.prefill(ids[decoder.length : decoder.length + CHUNK])
         yield Prefill(decoder.length - start, total)
     yield logits[0]
 

@@ -1,6 +1,6 @@
 """The decoder graph: token ids and a KV cache in, logits of chosen rows out.
 
-inputs   input_ids int64 [1, S]; logit_rows int64 [R], positions within this call whose logits are wanted;
+inputs   input_ids int64 [1, S]; logit_rows int64 [R], R ≥ 1 positions within this call whose logits are wanted;
          seqlens_k int32 [1] = past + S - 1; total_sequence_length int32 [] = past + S;
          cos_cache, sin_cache float32 [positions, rotary dim / 2]; past.N.key|value float32 [1, H_kv, T, D]
 outputs  logits float32 [R, vocab]; present.N.key|value, bound to the same buffers as past

@@ -24,9 +24,7 @@ class PhiEdge:
     def prefill(self, ids: list[int]) -> int:
         logits = np.empty((0, 0), np.float32)
         for start in range(0, len(ids), CHUNK):
-            last = start + CHUNK >= len(ids)
-            chunk = ids[start : start + CHUNK]
-            logits = self.decoder.prefill(chunk, [len(chunk) - 1] if last else [])
+            logits = self.decoder.prefill(ids[start : start + CHUNK])
         return int(logits[0].argmax())
 
     def step(self, token: int) -> int:
