@@ -16,12 +16,11 @@ PANELS = (
     ("Prefill (higher is better)", "prefill@"),
     ("Decode (higher is better)", "decode@"),
     ("Time to first token", "ttft@"),
-    ("Start", ("load_weights", "load", "ready")),
+    ("Start", ("load", "ready")),
     ("Memory and disk", ("peak_rss", "disk", "export_rss")),
     ("Export and on-device preparation", ("export", "prepare")),
 )
 LABELS = {
-    "load_weights": "load, no tokenizer",
     "load": "load",
     "ready": "load to first token",
     "peak_rss": "peak RSS",

@@ -61,16 +61,11 @@ def _per_length(length: int) -> list[Metric]:
     ]
 
 
-def _load_without_tokenizer(sample: Mapping[str, Any]) -> float | None:
-    return None if sample["tokenizer_s"] is None else float(sample["load_s"] - sample["tokenizer_s"])
-
-
 def metrics(lengths: Sequence[int]) -> list[Metric]:
     per_length = [_per_length(length) for length in lengths]
     gigabyte = 1e-9
     return [
         *(metric for group in zip(*per_length, strict=True) for metric in group),
-        Metric("load_weights", "load, without tokenizer", "s", 1, _load_without_tokenizer),
         Metric("load", "load, tokenizer included", "s", 1, lambda s: s["load_s"]),
         Metric("ready", "load to first token", "s", 1, lambda s: s["load_to_first_token_s"]),
         Metric("peak_rss", "peak RSS", "GB", gigabyte, lambda s: s["memory"]["peak_rss_bytes"]),

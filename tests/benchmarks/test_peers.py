@@ -48,7 +48,6 @@ def sample(engine: str, number: int, decode: float, rss: float) -> dict[str, obj
         "engine": engine,
         "round": number,
         "load_s": 1.0,
-        "tokenizer_s": None if engine == "genai" else 0.25,
         "load_to_first_token_s": 2.0,
         "prompts": [one],
         "memory": {"peak_rss_bytes": rss},
@@ -184,7 +183,6 @@ def test_summary_gives_medians_spreads_and_ratios_of_what_succeeded(report: dict
     assert rows["decode@16"].ratios["genai"] == Spread(2.5, 28.0 / 9.0, 3.0)
     assert rows["peak_rss"].ratios["genai"] == Spread(0.5, 0.5, 0.5)
     assert rows["export"].engines == {"phi-edge": Spread(10, 10, 10), "genai": Spread(10, 10, 10)}
-    assert rows["load_weights"].engines == {"phi-edge": Spread(0.75, 0.75, 0.75)}
     assert "prepare" not in rows
 
 

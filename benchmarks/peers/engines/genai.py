@@ -1,7 +1,6 @@
 """onnxruntime-genai on the output of its own model builder, with its defaults."""
 
 import json
-import time
 from importlib.metadata import version
 from typing import Any
 
@@ -12,16 +11,12 @@ from benchmarks.peers.engines.protocol import Request, serve
 
 
 class GenAI:
-    tokenizer_s: float | None
-
     def __init__(self, request: Request) -> None:
         config = og.Config(str(request.model))
         threads = {"intra_op_num_threads": request.threads}
         config.overlay(json.dumps({"model": {"decoder": {"session_options": threads}}}))
         self.model = og.Model(config)
-        start = time.perf_counter()
         self.tokenizer = og.Tokenizer(self.model)
-        self.tokenizer_s = time.perf_counter() - start
         self.generator: Any = None
         self.answer_tokens = request.decode_tokens + 1
 

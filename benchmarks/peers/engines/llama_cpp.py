@@ -15,8 +15,6 @@ BATCH = 512
 
 
 class LlamaCpp:
-    tokenizer_s: float | None = None  # a part of llama_model_load_from_file
-
     def __init__(self, request: Request) -> None:
         llama_cpp.llama_backend_init()
         path = str(request.model / "model-q4_0.gguf").encode()

@@ -10,9 +10,6 @@ from edge.runtime.decoder import CHUNK
 
 
 class PhiEdge:
-    tokenizer_s: float | None = None
-    """Unknown: tokenizer and weights are loaded side by side."""
-
     def __init__(self, request: Request) -> None:
         self.decoder = load(request.model / "bundle", request.threads).decoder
         self.answer_tokens = request.decode_tokens + 1

@@ -19,9 +19,6 @@ WARM_UP_TOKENS = 16
 
 
 class Engine(Protocol):
-    tokenizer_s: float | None
-    """The part of loading that the tokenizer took; None where it cannot be told apart."""
-
     def reset(self, prompt_tokens: int) -> None:
         """Empty the context and make room for `prompt_tokens` and the answer; not timed."""
 
@@ -94,7 +91,6 @@ def serve(load: Callable[[Request], Engine]) -> None:
     report = {
         "versions": {"python": sys.version.split()[0], **engine.versions()},
         "load_s": loaded - start,
-        "tokenizer_s": engine.tokenizer_s,
         "load_to_first_token_s": first_token - start,
         "prompts": prompts,
         "memory": process_memory(),
