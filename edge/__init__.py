@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge.conversation import Conversation, TurnOptions
     from edge.errors import EdgeError
-    from edge.events import Done, Prefill, Reprefill, TextDelta, TokenLogprob, ToolCall, Usage
+    from edge.events import (
+        Done,
+        Encode,
+        LongContext,
+        ModeSwitch,
+        Prefill,
+        Reprefill,
+        TextDelta,
+        TokenLogprob,
+        ToolCall,
+        Usage,
+    )
     from edge.model import Model, load
     from edge.prompt.tools import Tool, load_tools
     from edge.runtime.sampling import SamplingOptions
@@ -23,6 +34,9 @@ _HOMES = {
     "Conversation": "edge.conversation",
     "Done": "edge.events",
     "EdgeError": "edge.errors",
+    "Encode": "edge.events",
+    "LongContext": "edge.events",
+    "ModeSwitch": "edge.events",
     "Model": "edge.model",
     "Prefill": "edge.events",
     "Reprefill": "edge.events",
@@ -41,6 +55,9 @@ __all__ = [
     "Conversation",
     "Done",
     "EdgeError",
+    "Encode",
+    "LongContext",
+    "ModeSwitch",
     "Model",
     "Prefill",
     "Reprefill",

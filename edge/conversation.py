@@ -1,25 +1,28 @@
 """Turns: messages in, events out. The KV cache is reused for everything that did not change since the last turn."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge.answer import Answer
+from edge.bundle.manifest import EncoderInfo
 from edge.errors import InputError, UsageError
-from edge.events import Done, Event, FinishReason, Reprefill, TextDelta, Timing, TokenLogprob, ToolCall, Usage
-from edge.prompt.answer_stream import AnswerStream
+from edge.events import Done, Event, FinishReason, Mode, ModeSwitch, Reprefill, Usage
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
-from edge.prompt.parts import Part, Text
+from edge.prompt.parts import Part, Placeholder, Text
 from edge.prompt.schema_constraint import schema_constraint
 from edge.prompt.tool_constraint import tool_constraint
 from edge.prompt.tools import Tool
+from edge.runtime.clock import Clock
 from edge.runtime.decoder import Cancelled
-from edge.runtime.generate import Clock, Sampled, generate
+from edge.runtime.generate import Sampled, generate
+from edge.runtime.media_tokens import MediaTokens
 from edge.runtime.sampling import Sampler, SamplingOptions
 
 if TYPE_CHECKING:
+    from edge.media.attachment import AudioSource, Clip, ImageSource, Picture
     from edge.model import Model
 
 ToolChoice = Literal["auto", "required", "none"]
@@ -27,7 +30,7 @@ ToolChoice = Literal["auto", "required", "none"]
 
 @dataclass(frozen=True, slots=True)
 class TurnOptions:
-    """`max_tokens` None: until the model stops or the context is full."""
+    """`max_tokens` None: until the answer or the context ends. `max_crops`, 1 to 36, bounds a picture's tokens."""
 
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     max_tokens: int | None = None
@@ -35,6 +38,7 @@ class TurnOptions:
     tool_choice: ToolChoice = "auto"
     parallel_calls: bool = True
     schema: dict[str, Any] | None = None
+    max_crops: int = 36
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
@@ -49,38 +53,107 @@ class _Known:
     ids: list[int] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Everything a turn was checked for before its first event."""
+
+    messages: list[Message]
+    attached: "dict[str, Clip | Picture]"
+    prompt: _Known
+    options: TurnOptions
+    mode: Mode
+    answer: Answer
+    constraint: Constraint | None
+
+    @property
+    def placeholders(self) -> list[Placeholder]:
+        return [placeholder for message in self.messages for placeholder in message.media]
+
+
 class Conversation:
-    """Ask with `generate`; `cancel` may be called from any thread. One turn at a time per model."""
+    """Ask with `generate`; `cancel` may be called from any thread. One turn at a time per model.
+
+    `mode` follows from what has been attached so far: text, speech, vision, or vision_speech.
+    """
 
     def __init__(self, model: "Model", system: str = "", tools: Sequence[Tool] = (), thinking: bool = False) -> None:
         self.model = model
         self.tools = list(tools)
         self.thinking = thinking
         self.messages: list[Message] = [Message("system", system)] if system else []
+        self.mode: Mode = "text"
+        self._attached: dict[str, Clip | Picture] = {}
         self._known = _Known()
 
     def cancel(self) -> None:
-        """Ends the running answer within one token or prefill chunk; its last event says 'cancelled'."""
+        """Ends the running answer within one token, prefill chunk, crop or window of speech; its last event says
+        'cancelled'."""
         self.model.decoder.cancel()
+        self.model.encoders.cancel()
 
-    def generate(self, prompt: str, options: TurnOptions | None = None) -> Iterator[Event]:
-        """One user turn. A cancelled or failed turn leaves the conversation as it was before.
+    def generate(
+        self,
+        prompt: str,
+        options: TurnOptions | None = None,
+        *,
+        images: "Sequence[ImageSource]" = (),
+        audio: "Sequence[AudioSource]" = (),
+    ) -> Iterator[Event]:
+        """One user turn: pictures, then recordings, then the words. With either of them `prompt` may be empty.
 
-        Raises UsageError (empty prompt), InputError (context too long, unusable schema), ResourceError.
+        A cancelled or failed turn leaves the conversation as it was before. Raises UsageError (empty prompt),
+        InputError (unusable media, context too long, unusable schema), ResourceError.
         """
-        if not prompt.strip():
+        options = options or TurnOptions()
+        if not prompt.strip() and not images and not audio:
             raise UsageError("the prompt is empty", "say something, for example  edge run 'Hello'")
-        return self._turn([*self.messages, Message("user", prompt)], options or TurnOptions())
+        self._begin()
+        attached, placeholders = self._attach(images, audio, options)
+        turn = Message("user", prompt, media=tuple(placeholders))
+        return self._turn([*self.messages, turn], options, attached)
 
     def answer_tools(self, results: Sequence[str], options: TurnOptions | None = None) -> Iterator[Event]:
         """Continues after tool calls, with one result text per call."""
+        self._begin()
         turns = [Message("tool", result) for result in results]
-        return self._turn([*self.messages, *turns], options or TurnOptions())
+        return self._turn([*self.messages, *turns], options or TurnOptions(), {})
 
-    def _turn(self, messages: list[Message], options: TurnOptions) -> Iterator[Event]:
+    def _begin(self) -> None:
+        """First of all in a turn: from here on a cancel is meant for this turn."""
+        self.model.decoder.resume()
+        self.model.encoders.resume()
+
+    def _attach(
+        self, images: "Sequence[ImageSource]", audio: "Sequence[AudioSource]", options: TurnOptions
+    ) -> "tuple[dict[str, Clip | Picture], list[Placeholder]]":
+        manifest = self.model.manifest
+        attached: dict[str, Clip | Picture] = {}
+        placeholders = []
+        if images or audio:
+            from edge.media.attachment import read_clip, read_picture
+        for source in images:
+            token = self._token(manifest.vision, "pictures")
+            picture = read_picture(source, options.max_crops)
+            attached[picture.key] = picture
+            placeholders.append(Placeholder(token, picture.tokens, picture.key))
+        for recording in audio:
+            token = self._token(manifest.speech, "recordings")
+            clip = read_clip(recording)
+            attached[clip.key] = clip
+            placeholders.append(Placeholder(token, clip.tokens, clip.key))
+        return attached, placeholders
+
+    def _token(self, encoder: EncoderInfo | None, what: str) -> int:
+        if encoder is None:
+            name = self.model.manifest.name
+            raise InputError(f"the bundle {name} cannot take {what}", "use a Phi-4-multimodal bundle")
+        return encoder.token
+
+    def _turn(
+        self, messages: list[Message], options: TurnOptions, attached: "dict[str, Clip | Picture]"
+    ) -> Iterator[Event]:
         """Checks and reads everything before the first event, so that a bad call costs no compute."""
         model = self.model
-        model.decoder.resume()  # first of all: from here on a cancel is meant for this turn
         parts = model.chat_format.render(messages, self.tools or None, self.thinking)
         ids = self._encode(parts)
         context = model.manifest.decoder.context_length
@@ -88,36 +161,30 @@ class Conversation:
             wanted = f" and {options.max_tokens:,} for the answer" if options.max_tokens else ""
             raise InputError(
                 f"the conversation has {len(ids):,} tokens{wanted}, the context holds {context:,}",
-                "shorten the prompt, start a new conversation, or lower --max-tokens",
+                "shorten the prompt, start a new conversation, or lower --max-tokens or --max-crops",
             )
-        constraint = self._constraint(options)
-        answer = _Answer(model, self.tools if options.tool_choice != "none" else [], options)
-        reused = model.sequence.reuse(ids)
-        clock = Clock()
-        sampled = generate(
-            model.sequence,
-            Sampler(options.sampling),
-            frozenset(model.manifest.tokens.stop),
-            options.max_tokens or context - len(ids),
-            options.max_tokens is not None,
-            model.manifest.tokens.first_unused,
-            constraint,
-            clock,
+        tools = self.tools if options.tool_choice != "none" else []
+        answer = Answer(model, tools, options.stop, options.sampling.logprobs is not None)
+        mode = self._mode_of(messages)
+        turn = _Turn(
+            messages, self._attached | attached, _Known(parts, ids), options, mode, answer, self._constraint(options)
         )
-        return self._events(sampled, answer, messages, _Known(parts, ids), reused, clock)
+        return self._events(turn)
 
-    def _events(
-        self,
-        sampled: Iterator[Any],
-        answer: "_Answer",
-        messages: list[Message],
-        prompt: _Known,
-        reused: int,
-        clock: Clock,
-    ) -> Iterator[Event]:
-        finish: FinishReason = "length"
+    def _events(self, turn: _Turn) -> Iterator[Event]:
+        answer, clock = turn.answer, Clock()
+        reused, finish = 0, "length"
         try:
-            for item in sampled:
+            media = []
+            for found in self._prepare(turn):
+                if isinstance(found, MediaTokens):
+                    media.append(found)
+                else:
+                    yield found
+            clock.encoded()
+            graph = self.model.decoder_graph(turn.mode)
+            reused = self.model.sequence.reuse(turn.prompt.ids, media, graph)
+            for item in self._sampled(turn, clock):
                 if isinstance(item, Reprefill) and not answer.count:
                     reused = 0
                 if not isinstance(item, Sampled):
@@ -130,18 +197,62 @@ class Conversation:
         except Cancelled:
             finish = "cancelled"
         yield from answer.finish()
+        yield self._finish(turn, finish, reused, clock)  # type: ignore[arg-type]
+
+    def _prepare(self, turn: _Turn) -> Iterator[Any]:
+        """A mode switch, progress of encoders, and MediaTokens for everything attached so far."""
+        model = self.model
+        if turn.mode != self.mode and self._known.ids:
+            same = model.decoder_graph(turn.mode) == model.decoder_graph(self.mode)
+            yield ModeSwitch(self.mode, turn.mode, 0 if same else len(self._known.ids))
+        if turn.placeholders:
+            yield from model.media.embed(turn.prompt.ids, turn.placeholders, turn.attached, turn.mode)
+
+    def _sampled(self, turn: _Turn, clock: Clock) -> Iterator[Any]:
+        manifest, options = self.model.manifest, turn.options
+        return generate(
+            self.model.sequence,
+            Sampler(options.sampling),
+            frozenset(manifest.tokens.stop),
+            options.max_tokens or manifest.decoder.context_length - len(turn.prompt.ids),
+            options.max_tokens is not None,
+            manifest.tokens.first_unused,
+            turn.constraint,
+            clock,
+        )
+
+    def _finish(self, turn: _Turn, finish: FinishReason, reused: int, clock: Clock) -> Done:
+        answer, prompt = turn.answer, turn.prompt
         if finish != "cancelled":
             finish = "tool_calls" if answer.calls else finish
-            self.messages = [*messages, Message("assistant", answer.text, tuple(answer.calls))]
+            self.messages = [*turn.messages, Message("assistant", answer.text, tuple(answer.calls))]
+            self.mode, self._attached = turn.mode, turn.attached
             whole = [] if answer.stopped or answer.calls else [Text(answer.text)]
             self._known = _Known([*prompt.parts, *whole], prompt.ids + answer.ids if whole else prompt.ids)
-        yield Done(
-            answer.text,
-            finish,
-            tool_calls=tuple(answer.calls),
-            usage=Usage(len(prompt.ids), completion_tokens=answer.count, reused_tokens=reused),
-            timing=_timing(clock, len(prompt.ids) - reused, answer.count),
+        manifest = self.model.manifest
+        counts = {
+            encoder.token: sum(one.count for one in turn.placeholders if one.token == encoder.token)
+            for encoder in (manifest.vision, manifest.speech)
+            if encoder
+        }
+        usage = Usage(
+            len(prompt.ids),
+            counts.get(manifest.vision.token, 0) if manifest.vision else 0,
+            counts.get(manifest.speech.token, 0) if manifest.speech else 0,
+            answer.count,
+            reused,
         )
+        timing = clock.timing(len(prompt.ids) - reused, answer.count)
+        return Done(answer.text, finish, turn.mode, tuple(answer.calls), usage, timing)
+
+    def _mode_of(self, messages: list[Message]) -> Mode:
+        manifest = self.model.manifest
+        tokens = {placeholder.token for message in messages for placeholder in message.media}
+        seen = manifest.vision is not None and manifest.vision.token in tokens
+        heard = manifest.speech is not None and manifest.speech.token in tokens
+        if seen:
+            return "vision_speech" if heard else "vision"
+        return "speech" if heard else "text"
 
     def _encode(self, parts: list[Part]) -> list[int]:
         """Earlier answers keep the ids they were sampled with, so that their KV entries stay valid."""
@@ -161,52 +272,3 @@ class Conversation:
                 model.grammar_vocab, model.chat_format, self.tools, options.tool_choice, options.parallel_calls
             )
         return None
-
-
-class _Answer:
-    """Turns sampled tokens into text deltas and keeps what the turn needs of them."""
-
-    def __init__(self, model: "Model", tools: list[Tool], options: TurnOptions) -> None:
-        self._tokenizer = model.tokenizer
-        self._stream = AnswerStream(model.tokenizer, model.chat_format, tools, options.stop)
-        self._want_logprobs = options.sampling.logprobs is not None
-        self.ids: list[int] = []
-        self.text = ""
-        self.calls: list[ToolCall] = []
-        self.count = 0
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a stop string ended the answer."""
-        return self._stream.stopped
-
-    def push(self, sampled: Sampled) -> Iterator[Event]:
-        self.count += 1
-        if sampled.stops:
-            return
-        self.ids.append(sampled.token)
-        text = self._stream.push(sampled.token)
-        logprobs: tuple[TokenLogprob, ...] = ()
-        if self._want_logprobs:
-            spelled = self._tokenizer.token_bytes(sampled.token).decode("utf-8", "replace")
-            logprobs = (TokenLogprob(sampled.token, spelled, sampled.logprob, sampled.top),)
-        if text or logprobs:
-            self.text += text
-            yield TextDelta(text, logprobs)
-
-    def finish(self) -> Iterator[Event]:
-        text, self.calls = self._stream.finish()
-        if text:
-            self.text += text
-            yield TextDelta(text)
-        yield from self.calls
-
-
-def _timing(clock: Clock, prompt_tokens: int, new_tokens: int) -> Timing:
-    prompt_s = (clock.prefilled or time.monotonic()) - clock.start
-    decode_s = clock.last - clock.prefilled
-    return Timing(
-        prompt_s,
-        prompt_tokens / prompt_s if prompt_s > 0 else 0.0,
-        (new_tokens - 1) / decode_s if new_tokens > 1 and decode_s > 0 else 0.0,
-    )

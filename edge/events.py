@@ -1,9 +1,40 @@
-"""What a generation yields, in order: Prefill*, (Reprefill), TextDelta*, ToolCall*, Done."""
+"""What a generation yields, in order: (ModeSwitch), Encode*, (LongContext), Prefill*, (Reprefill), TextDelta*,
+ToolCall*, Done."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+
+
+Mode = Literal["text", "speech", "vision", "vision_speech"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSwitch:
+    """From this turn on other adapters apply; what they read differently is computed again. The answer is exact."""
+
+    before: Mode
+    after: Mode
+    tokens: int
+    """Tokens of earlier turns that are read again, 0 when the modes share an adapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Progress of an encoder: `done` of `total` windows of speech or crops of a picture."""
+
+    kind: Literal["speech", "vision"]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LongContext:
+    """The conversation passes `limit` tokens, beyond which the model uses its position factors for long texts."""
+
+    tokens: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +91,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Timing:
     ttft_s: float = 0.0
+    encode_s: float = 0.0
     prefill_tokens_per_s: float = 0.0
     decode_tokens_per_s: float = 0.0
 
@@ -68,10 +100,10 @@ class Timing:
 class Done:
     text: str
     finish_reason: FinishReason
-    mode: str = "text"
+    mode: Mode = "text"
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = field(default_factory=Usage)
     timing: Timing = field(default_factory=Timing)
 
 
-Event = Prefill | Reprefill | TextDelta | ToolCall | Done
+Event = ModeSwitch | Encode | LongContext | Prefill | Reprefill | TextDelta | ToolCall | Done

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.bundle.bundle import Bundle
+from edge.bundle.manifest import GRAPHS_OF
 from edge.bundle.store import default_bundle, resolve
+from edge.events import Mode
 from edge.prompt.chat import chat_format
 from edge.prompt.constraint import GrammarVocab
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool
 from edge.runtime.decoder import Decoder
+from edge.runtime.encoder import Encoders
 from edge.runtime.generate import Sequence as TokenSequence
 from edge.runtime.heap import trim_heap
 
 if TYPE_CHECKING:
     from edge.conversation import Conversation
+    from edge.media_embeddings import MediaEmbeddings
 
 
 class Model:
@@ -38,8 +42,20 @@ class Model:
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
         )
         self.sequence = TokenSequence(self.decoder)
+        self.encoders = Encoders.of(bundle, threads)
         trim_heap()
         self.load_s = time.monotonic() - started
+
+    @cached_property
+    def media(self) -> "MediaEmbeddings":
+        """Encoders of speech and pictures, opened when first needed."""
+        from edge.media_embeddings import MediaEmbeddings
+
+        return MediaEmbeddings(self.encoders, self.manifest)
+
+    def decoder_graph(self, mode: Mode) -> str:
+        """The decoder graph of a mode; pictures with and without speech share one."""
+        return GRAPHS_OF[mode][0]
 
     @cached_property
     def grammar_vocab(self) -> GrammarVocab:

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from edge.bundle.files import disk_errors, require_space, write_bytes_durably
@@ -11,8 +12,8 @@ from edge.bundle.manifest import MANIFEST, FileInfo, Manifest
 from edge.bundle.names import name_fault
 from edge.bundle.staging import StagedDirectory
 from edge.errors import CheckpointError, ResourceError, UsageError
-from export.graph.decoder import build_decoder
-from export.manifest import GRAPH, WEIGHTS, build_manifest
+from export.graphs import WEIGHTS, build_graphs
+from export.manifest import build_manifest
 from export.plan import ExportPlan
 from export.weights.writer import WeightsWriter
 
@@ -75,10 +76,9 @@ def _write_files(
         for weight in writer.write(plan.weights, plan.checkpoint):
             done = weight.sections[-1].end
             progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
-    contents = {GRAPH: build_decoder(plan.spec, plan.by_role, WEIGHTS), **plan.texts.files}
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
-    for file, data in contents.items():
+    for file, data in chain(build_graphs(plan), plan.texts.files.items()):
         write_bytes_durably(directory / file, data)
         manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
     write_bytes_durably(directory / MANIFEST, manifest.to_json())

@@ -5,19 +5,19 @@ import json
 from typing import TYPE_CHECKING
 
 from edge import __version__
-from edge.bundle.manifest import DecoderInfo, FileInfo, Manifest
+from edge.bundle.manifest import GRAPHS_OF, DecoderInfo, EncoderInfo, FileInfo, Manifest
 from edge.errors import BundleError, CheckpointError
+from export.graphs import WEIGHTS
 
 if TYPE_CHECKING:
     from export.plan import ExportPlan
-
-WEIGHTS, GRAPH = "weights.bin", "text.onnx"
 
 
 def check_manifest(plan: "ExportPlan") -> None:
     """Raises CheckpointError for what the bundle's own reader would refuse; better now than after an hour."""
     manifest = build_manifest(plan, "plan")
-    manifest.files.update(dict.fromkeys((WEIGHTS, GRAPH, *plan.texts.files), FileInfo(0, "0" * 64)))
+    names = (WEIGHTS, *manifest.graphs.values(), *plan.texts.files)
+    manifest.files.update(dict.fromkeys(names, FileInfo(0, "0" * 64)))
     try:
         Manifest.from_json(manifest.to_json())
     except BundleError as error:
@@ -28,12 +28,12 @@ def check_manifest(plan: "ExportPlan") -> None:
 
 def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
     """Depends on the plan only, never on the clock, so that equal exports are equal to the byte."""
-    spec, checkpoint = plan.spec, plan.checkpoint
+    spec, media, checkpoint = plan.spec, plan.media, plan.checkpoint
     return Manifest(
         name=name,
         architecture=spec.architecture,
-        modes=["text"],
-        graphs={"text": GRAPH},
+        modes=[*GRAPHS_OF] if media else ["text"],
+        graphs={graph.name: graph.file for graph in plan.graphs},
         decoder=DecoderInfo(
             layers=spec.layers,
             kv_heads=spec.kv_heads,
@@ -54,4 +54,6 @@ def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
             "quantiser": "rtn",
         },
         files={},
+        speech=EncoderInfo(media.speech.audio_token, media.speech.dim) if media else None,
+        vision=EncoderInfo(media.vision.image_token, media.vision.hidden) if media else None,
     )

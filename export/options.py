@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from edge.errors import UsageError
 from export.architectures.weights import Recipe
-from quant.formats import BITS, BLOCKS, BlockFormat, FloatFormat, WeightFormat
+from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat, WeightFormat
 
 FLOAT_BITS = 32
+ENCODER_BITS = (8, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,19 @@ class ExportOptions:
     """8 or 16; by default 16 for an int8 body, whose weights are more exact than int8 activations."""
     max_ram: int = 0
     """Bytes the process may use, 0 for no limit."""
+    fast_prefill: bool = False
+    """Store the Linear layers once more in int8 per channel, for prompts."""
+    encoder_bits: int | None = None
+    """8 (per channel) or 32; by default 8 unless `bits` is 32."""
 
     def recipe(self) -> Recipe:
         head = self.bits if self.head_bits is None else self.head_bits
         embedding = head if self.embedding_bits is None else self.embedding_bits
-        return Recipe(self._format(self.bits), self._format(head), self._format(embedding))
+        encoder = (FLOAT_BITS if self.bits == FLOAT_BITS else 8) if self.encoder_bits is None else self.encoder_bits
+        if encoder not in ENCODER_BITS:
+            raise UsageError(f"encoders of {encoder} bits are not available", "choose 8 or 32")
+        encoder_format = FloatFormat() if encoder == FLOAT_BITS else ChannelFormat()
+        return Recipe(self._format(self.bits), self._format(head), self._format(embedding), encoder_format)
 
     def _format(self, bits: int) -> WeightFormat:
         if bits == FLOAT_BITS:

@@ -9,8 +9,13 @@ from pathlib import Path
 from edge.bundle.manifest import TensorGroup
 from edge.errors import CheckpointError, ResourceError
 from export.architectures import read_spec
+from export.architectures.lora import adapter_weights
+from export.architectures.phi4_multimodal import MediaSpec, read_media
 from export.architectures.spec import DecoderSpec
-from export.architectures.weights import decoder_weights
+from export.architectures.speech import speech_weights
+from export.architectures.vision import vision_weights
+from export.architectures.weights import decoder_weights, fast_prefill_weights
+from export.graphs import GraphPlan, plan_graphs
 from export.manifest import check_manifest
 from export.options import ExportOptions
 from export.sources import open_checkpoint
@@ -18,8 +23,9 @@ from export.sources.checkpoint import Checkpoint
 from export.texts import Texts, read_texts
 from export.weights.encode import SLAB_WEIGHTS, SLABS_IN_FLIGHT
 from export.weights.layout import PlacedWeight, place
+from quant.formats import ChannelFormat
 
-VERSION = 1
+VERSION = 2
 """Raised when the same plan would produce other bytes, so that an older partial export is not resumed."""
 
 BASE_RAM = 200 << 20
@@ -30,10 +36,15 @@ BASE_RAM = 200 << 20
 class ExportPlan:
     checkpoint: Checkpoint
     spec: DecoderSpec
+    media: MediaSpec | None
     options: ExportOptions
     weights: list[PlacedWeight]
     aliases: dict[str, str]
     texts: Texts
+
+    @property
+    def graphs(self) -> list[GraphPlan]:
+        return plan_graphs(self.spec, self.media, self.options.fast_prefill)
 
     @property
     def by_role(self) -> dict[str, PlacedWeight]:
@@ -57,10 +68,13 @@ class ExportPlan:
 
     @property
     def peak_ram(self) -> int:
-        """Predicted peak memory: slabs with their temporaries, and the scales of the largest weight."""
+        """Predicted peak memory: slabs with their temporaries, scales of the largest weight, a transposed matrix."""
         slabs = SLABS_IN_FLIGHT * SLAB_WEIGHTS * 16
         scales = max(weight.bytes - weight.values.length for weight in self.weights)
-        return BASE_RAM + slabs + 2 * scales
+        transposed = max(
+            (w.values.length for w in self.weights if isinstance(w.source.format, ChannelFormat)), default=0
+        )
+        return BASE_RAM + slabs + 2 * scales + transposed
 
     def groups(self) -> list[TensorGroup]:
         """The quantisation table, one row per group and format, in file order."""
@@ -86,8 +100,17 @@ def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
     recipe = options.recipe()
     checkpoint = open_checkpoint(source)
     spec = read_spec(checkpoint)
-    sources, aliases = decoder_weights(spec, checkpoint.tensors, recipe)
-    plan = ExportPlan(checkpoint, spec, options, place(sources), aliases, read_texts(checkpoint, spec))
+    media = read_media(checkpoint)
+    tensors, fast = checkpoint.tensors, options.fast_prefill
+    sources, aliases = decoder_weights(spec, tensors, recipe)
+    if fast:
+        sources += fast_prefill_weights(spec, tensors)
+    if media:
+        for adapter in media.adapters:
+            sources += adapter_weights(spec, adapter, tensors, recipe.body, fast)
+        sources += speech_weights(media.speech, tensors, recipe.encoder)
+        sources += vision_weights(media.vision, tensors, recipe.encoder)
+    plan = ExportPlan(checkpoint, spec, media, options, place(sources), aliases, read_texts(checkpoint, spec))
     for weight in sources:
         for part in weight.parts:
             if checkpoint.rows(part.tensor, 0, 1).size == 0:

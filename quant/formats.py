@@ -1,4 +1,4 @@
-"""Block formats of onnxruntime's MatMulNBits and GatherBlockQuantized, and how many bytes each takes."""
+"""How a weight is stored: in blocks for MatMulNBits, per channel for int8 GEMM, or as floats."""
 
 from dataclasses import dataclass
 
@@ -38,6 +38,19 @@ class BlockFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFormat:
+    """int8 with one float32 scale per output channel, symmetric, stored [K, N] as MatMulIntegerToFloat reads it.
+
+    Several times faster than blocks when many rows are multiplied at once (prompts, encoders), and a byte per weight.
+    """
+
+    bits: int = 8
+    block: int = 0
+    symmetric: bool = True
+    activation_bits: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class FloatFormat:
     """Unquantised float32, for references and for tensors that must not be touched."""
 
@@ -47,4 +60,4 @@ class FloatFormat:
     activation_bits: int = 32
 
 
-WeightFormat = BlockFormat | FloatFormat
+WeightFormat = BlockFormat | ChannelFormat | FloatFormat

@@ -8,6 +8,9 @@ from export.exporter import run_export
 from export.options import ExportOptions
 from export.plan import plan_export
 from tests.checkpoints import random_checkpoint
+from tests.reference_import import declare_torchvision_operators
+
+declare_torchvision_operators()  # before any test imports transformers
 
 
 @pytest.fixture(autouse=True)

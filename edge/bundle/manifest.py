@@ -17,6 +17,17 @@ MAX_FILES = 1000
 _UNSEALED = "0" * 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
+GRAPHS_OF = {
+    "text": ("text",),
+    "speech": ("speech", "speech_encoder", "speech_projector"),
+    "vision": ("vision", "vision_encoder", "vision_projector"),
+    "vision_speech": ("vision", "vision_encoder", "vision_projector", "speech_encoder", "vision_speech_projector"),
+}
+"""The graphs a mode needs, its decoder first. Graphs over the same weights are several views of one file."""
+
+PREFILL = ".prefill"
+"""Suffix of an optional second decoder graph that reads prompts faster."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
@@ -44,6 +55,17 @@ class DecoderInfo:
     vocab_size: int
     context_length: int
     rotary: Rotary
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """An encoder whose output stands in the prompt, one placeholder `token` for each embedding.
+
+    `width` is that of the encoder's frames or patches, before the projector.
+    """
+
+    token: int
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,8 @@ class Manifest:
     quantisation: list[TensorGroup]
     provenance: dict[str, Any]
     files: dict[str, FileInfo]
+    speech: EncoderInfo | None = None
+    vision: EncoderInfo | None = None
     schema: int = SCHEMA
 
     def to_json(self) -> bytes:
@@ -172,6 +196,14 @@ def _check_model(m: Manifest) -> None:
         _in_range(f"quantisation[{i}].bits", group.bits, 1, 32)
         for name in ("block", "tensors", "bytes"):
             _in_range(f"quantisation[{i}].{name}", getattr(group, name), 0, 1 << 50)
+
+    for name, encoder in (("speech", m.speech), ("vision", m.vision)):
+        if encoder:
+            _in_range(f"{name}.token", encoder.token, 0, decoder.vocab_size - 1)
+            _in_range(f"{name}.width", encoder.width, 1, 1 << 20)
+    for mode in m.modes:
+        if missing := [graph for graph in GRAPHS_OF.get(mode, ()) if graph not in m.graphs]:
+            refuse(f"{MANIFEST}.graphs lacks {missing[0]}, which the mode {mode} needs.")
 
 
 def _check_files(m: Manifest) -> None:

@@ -3,6 +3,8 @@
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,13 +12,30 @@ import typer
 from edge.cli import options as opt
 from edge.cli.console import say
 from edge.cli.interrupts import Interrupts
+from edge.cli.media import read_media
 from edge.cli.turn import show
 from edge.errors import InputError
 
 if TYPE_CHECKING:
     from edge.conversation import Conversation, TurnOptions
 
-HELP = "/new starts over · /stats on or off · /quit or Ctrl-D leaves · Ctrl-C stops an answer"
+HELP = (
+    "/image FILE, /audio FILE go with the next line · /new starts over · "
+    "/stats on or off · /quit or Ctrl-D leaves · Ctrl-C stops an answer"
+)
+
+
+@dataclass(slots=True)
+class Attached:
+    """What goes with the next line."""
+
+    images: list[Any] = field(default_factory=list)
+    clips: list[Any] = field(default_factory=list)
+
+    def take(self) -> tuple[list[Any], list[Any]]:
+        taken = self.images, self.clips
+        self.images, self.clips = [], []
+        return taken
 
 
 def chat(
@@ -30,18 +49,22 @@ def chat(
     repetition_penalty: opt.Penalty = 1.0,
     seed: opt.Seed = None,
     stop: opt.Stop = None,
+    max_crops: opt.MaxCrops = 36,
     thinking: opt.Thinking = False,
     threads: opt.Threads = 0,
 ) -> None:
     """Talk with the model; each turn only computes what is new."""
     opt.checked_text(system, "the system message")
-    options = opt.turn_options(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop)
+    options = opt.turn_options(
+        max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop, max_crops=max_crops
+    )
     from edge.model import load
 
     model = load(bundle, threads)
     say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")
     conversation = model.conversation(system, (), thinking)
     stats = False
+    attached = Attached()
     if sys.stdin is not None:
         sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     while (line := _read_line()) is not None:
@@ -57,8 +80,10 @@ def chat(
                 stats = not stats
             case "/help":
                 say(HELP)
+            case text if text.split()[0] in ("/image", "/audio"):
+                _attach(attached, *text.split(maxsplit=1))
             case text:
-                _turn(conversation, text, options, stats)
+                _turn(conversation, text, options, stats, attached)
 
 
 def _read_line() -> str | None:
@@ -81,19 +106,37 @@ def _read_line() -> str | None:
         return ""
 
 
-def _turn(conversation: "Conversation", text: str, options: "TurnOptions", stats: bool) -> None:
+def _attach(attached: "Attached", verb: str, file: str = "") -> None:
+    path = Path(file)
+    try:
+        images, clips = read_media([path] * (verb == "/image"), [path] * (verb == "/audio"))
+    except InputError as error:
+        _complain(error)
+        return
+    attached.images += images
+    attached.clips += clips
+    say(f"{path.name} goes with your next line")
+
+
+def _complain(error: InputError) -> None:
+    """The conversation itself is unharmed; a script, which cannot read this, is stopped instead."""
+    if not sys.stdin.isatty():
+        raise error
+    say(f"error: {error}\n  next: {error.hint}")
+
+
+def _turn(conversation: "Conversation", text: str, options: "TurnOptions", stats: bool, attached: "Attached") -> None:
     interrupts = Interrupts()
     interrupts.cancel = conversation.cancel
 
     def events() -> Iterator[Any]:
-        yield from conversation.generate(opt.checked_text(text, "the line"), options)
+        images, clips = attached.take()
+        yield from conversation.generate(opt.checked_text(text, "the line"), options, images=images, audio=clips)
 
     try:
         done = show(interrupts.stream(events), quiet=False)
-    except InputError as error:  # too long, say: the conversation itself is unharmed
-        if not sys.stdin.isatty():
-            raise
-        say(f"error: {error}\n  next: {error.hint}")
+    except InputError as error:  # too long, say
+        _complain(error)
         return
     if interrupts.received and (interrupts.received == signal.SIGTERM or not sys.stdin.isatty()):
         raise typer.Exit(interrupts.exit_code)

@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import importlib
 import os
 import sys
 import traceback
 
 import typer
 
-from edge.cli import bench, bundle, chat, doctor, export, pull, run
+from edge.cli import bench, bundle, chat, doctor, pull, run
 from edge.cli.console import harmless
 from edge.errors import EdgeError
 
@@ -26,7 +27,9 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("chat")(chat.chat)
-app.command("export")(export.export)
+# by name: the device side never imports the exporter, and a device may lack it
+with contextlib.suppress(ModuleNotFoundError):
+    app.command("export")(importlib.import_module("export.command").export)
 app.add_typer(bundle.app, name="bundle")
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)

@@ -27,6 +27,9 @@ Penalty = Annotated[float, typer.Option("--repetition-penalty", help="Above 1: a
 Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same answer.")]
 Stop = Annotated[list[str] | None, typer.Option("--stop", help="End the answer before this text; repeatable.")]
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let the model reason first (Granite).")]
+Images = Annotated[list[Path] | None, typer.Option("--image", "-i", help="Picture to ask about; repeatable.")]
+Audio = Annotated[list[Path] | None, typer.Option("--audio", "-a", help="Recording to ask about; repeatable.")]
+MaxCrops = Annotated[int, typer.Option("--max-crops", help="1 to 36: fewer read a picture faster, and see less.")]
 Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", help="0: one per core.")]
 
 
@@ -43,6 +46,7 @@ def turn_options(
     tool_choice: str = "auto",
     parallel_calls: bool = True,
     schema: dict[str, Any] | None = None,
+    max_crops: int = 36,
 ) -> "TurnOptions":
     """Raises UsageError for a value out of range."""
     from edge.conversation import TurnOptions
@@ -51,7 +55,15 @@ def turn_options(
     for text in stop or ():
         checked_text(text, "a stop string")
     sampling = SamplingOptions(temperature, top_k, top_p, min_p, repetition_penalty, seed, logprobs)
-    return TurnOptions(sampling, max_tokens, tuple(stop or ()), tool_choice, parallel_calls, schema)  # type: ignore[arg-type]
+    return TurnOptions(
+        sampling,
+        max_tokens,
+        tuple(stop or ()),
+        tool_choice,  # type: ignore[arg-type]
+        parallel_calls,
+        schema,
+        max_crops,
+    )
 
 
 def checked_text(text: str, name: str) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from edge.cli import options as opt
 from edge.cli.interrupts import Interrupts
+from edge.cli.media import read_media
 from edge.cli.turn import as_json as render_json
 from edge.cli.turn import show
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 def run(
     prompt: Annotated[str | None, typer.Argument(help="The question; - reads standard input.")] = None,
     bundle: opt.Bundle = None,
+    image: opt.Images = None,
+    audio: opt.Audio = None,
+    max_crops: opt.MaxCrops = 36,
     system: opt.System = "",
     tools: opt.Tools = None,
     tool_choice: Annotated[
@@ -64,13 +68,15 @@ def run(
             tool_choice,
             not single_call,
             load_schema(schema) if schema else None,
+            max_crops,
         )
+        pictures, clips = read_media(image or [], audio or [])
         known_tools = load_tools(tools) if tools else []
         model = load(bundle, threads)
         loaded.append(model)
         conversation = model.conversation(system, known_tools, thinking)
         interrupts.cancel = conversation.cancel
-        for event in conversation.generate(text, turn_options):
+        for event in conversation.generate(text, turn_options, images=pictures, audio=clips):
             if isinstance(event, TextDelta):
                 collected.extend(event.logprobs)
             yield event

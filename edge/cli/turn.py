@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 
 def show(events: "Iterable[Event]", quiet: bool) -> "Done":
     """Streams text to stdout unless `quiet`; announcements and prefill progress go to stderr."""
-    from edge.events import Done, Prefill, Reprefill, TextDelta, ToolCall
+    from edge.events import Done, Encode, LongContext, ModeSwitch, Prefill, Reprefill, TextDelta, ToolCall
 
     done: Done | None = None
     line_open = False
-    progress = _PrefillLine()
+    progress = _ProgressLine()
     for event in events:
         match event:
+            case Encode():
+                what = "listening" if event.kind == "speech" else "looking"
+                progress.update(what, event.done, event.total, "windows" if event.kind == "speech" else "crops")
             case Prefill():
-                progress.update(event.done, event.total)
+                progress.update("reading the prompt", event.done, event.total, "tokens")
+            case ModeSwitch():
+                again = f", reading {event.tokens:,} tokens again" if event.tokens else ""
+                say(f"{event.before} → {event.after}{again}")
+            case LongContext():
+                say(f"{event.tokens:,} tokens: beyond {event.limit:,} the factors for long positions apply")
             case Reprefill():
                 say(f"reading all {event.tokens:,} tokens again: {event.reason}")
             case TextDelta():
@@ -72,18 +80,20 @@ def as_json(done: "Done", model: "Model", logprobs: list[Any] | None = None) -> 
     return json.dumps(fields)  # ASCII, which is valid JSON in every encoding and on every terminal
 
 
-class _PrefillLine:
-    """A line that is overwritten while a long prompt is read; only on a terminal."""
+class _ProgressLine:
+    """A line that is overwritten while media are encoded or a long prompt is read; only on a terminal."""
 
     def __init__(self) -> None:
-        self._shown = False
+        self._shown = ""
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, what: str, done: int, total: int, unit: str) -> None:
         if done < total and sys.stderr.isatty():
-            stderr().print(f"reading the prompt: {done:,} of {total:,} tokens", end="\r")
-            self._shown = True
+            if what != self._shown:
+                self.clear()
+            stderr().print(f"{what}: {done:,} of {total:,} {unit}", end="\r")
+            self._shown = what
 
     def clear(self) -> None:
         if self._shown:
             sys.stderr.write("\r\x1b[K")
-            self._shown = False
+            self._shown = ""

@@ -11,7 +11,7 @@ from edge.prompt.formats.granite import GraniteFormat
 from edge.prompt.formats.jinja import JinjaFormat
 from edge.prompt.formats.phi4 import Phi4Format
 from edge.prompt.message import Message
-from edge.prompt.parts import Part, Special, Text
+from edge.prompt.parts import Marker, Part, Special, Text
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool
 
@@ -22,11 +22,11 @@ class ChatFormat(Protocol):
     """One model family's way to write a conversation down."""
 
     @property
-    def call_open(self) -> Part:
+    def call_open(self) -> Marker:
         """What the model writes right before its JSON tool calls: a special token, or marker text."""
 
     @property
-    def call_close(self) -> Part | None:
+    def call_close(self) -> Marker | None:
         """What it writes after them; models often forget it."""
 
     def render(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from edge.errors import InputError
 from edge.events import ToolCall
+from edge.prompt.parts import Placeholder
 
 ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`tool_calls` belong to an assistant turn; a `tool` turn's content is the result of one call.
+    """`tool_calls` belong to an assistant turn; a `tool` turn's content is the result of one call; `media` to a user.
 
     Raises InputError for an unknown role.
     """
@@ -19,6 +20,7 @@ class Message:
     role: str
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
+    media: tuple[Placeholder, ...] = ()
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

@@ -17,7 +17,20 @@ class Text:
     content: str
 
 
-Part = Special | Text
+Marker = Special | Text
+"""What a vocabulary may have as one token or not at all, such as the start of a tool call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """`count` times the same added token, to be replaced by the embeddings of what `key` names."""
+
+    token: int
+    count: int
+    key: str
+
+
+Part = Special | Text | Placeholder
 
 
 def merge_text(parts: list[Part]) -> list[Part]:
@@ -27,6 +40,6 @@ def merge_text(parts: list[Part]) -> list[Part]:
         last = merged[-1] if merged else None
         if isinstance(part, Text) and isinstance(last, Text):
             merged[-1] = Text(last.content + part.content)
-        elif part.content or isinstance(part, Special):
+        elif not isinstance(part, Text) or part.content:
             merged.append(part)
     return merged

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 
 from edge.errors import BundleError, InputError
-from edge.prompt.parts import Part, Special, Text, merge_text
+from edge.prompt.parts import Marker, Part, Placeholder, Special, Text, merge_text
 from edge.prompt.token_bytes import piece_decoder, strips_first_space
 from edge.prompt.tokenizer_json import join_model, split_model
 
@@ -92,6 +92,9 @@ class Tokenizer:
             if isinstance(part, Special):
                 ids.append(self._added(part).id)
                 continue
+            if isinstance(part, Placeholder):
+                ids += [part.token] * part.count
+                continue
             text = part.content
             before = merged[i - 1] if i else None
             after = merged[i + 1] if i + 1 < len(merged) else None
@@ -107,7 +110,7 @@ class Tokenizer:
         token = self.added.get(content)
         return token.id if token else None
 
-    def part_of(self, content: str) -> Part:
+    def part_of(self, content: str) -> Marker:
         """Marker text as this vocabulary has it: one added token, or plain text."""
         return Special(content) if content in self.added else Text(content)
 

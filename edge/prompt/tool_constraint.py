@@ -7,7 +7,7 @@ from typing import Any, Literal
 from edge.errors import InputError, UsageError
 from edge.prompt.chat import ChatFormat
 from edge.prompt.constraint import Constraint, GrammarVocab, json_rule
-from edge.prompt.parts import Part, Special
+from edge.prompt.parts import Marker, Special
 from edge.prompt.schema_compile import check_schema
 from edge.prompt.tools import Tool
 
@@ -63,7 +63,7 @@ def tool_constraint(
     return Constraint(vocab, "\n".join([start, *rules]))
 
 
-def _terminal(part: Part, vocab: GrammarVocab) -> str:
+def _terminal(part: Marker, vocab: GrammarVocab) -> str:
     if not isinstance(part, Special):
         return json.dumps(part.content)
     token_id = vocab.tokenizer.id_of(part.content)
@@ -72,7 +72,7 @@ def _terminal(part: Part, vocab: GrammarVocab) -> str:
     return f"<[{token_id}]>"
 
 
-def _text(call_open: Part) -> str:
+def _text(call_open: Marker) -> str:
     """Text in which no call opens; special tokens are never text."""
     if isinstance(call_open, Special):
         return "TEXT: /(?s:.*)/"

@@ -1,20 +1,28 @@
-"""One decoder session with its KV cache: feed token ids, get logits. Batch 1, no text, no sampling."""
+"""The decoder sessions with their KV cache: feed token ids, get logits. Batch 1, no text, no sampling."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from edge.bundle.bundle import Bundle
-from edge.bundle.manifest import DecoderInfo
+from edge.bundle.manifest import PREFILL, DecoderInfo
 from edge.errors import EdgeError
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
-from edge.runtime.tune import tuned_graph
+from edge.runtime.tune import graph_path
 
 CHUNK = 256
 """Tokens per prefill call: long enough to be fast, short enough to cancel soon and to keep activations small."""
+
+FAST_TOKENS = 16
+"""Fewer tokens per call wait for memory, and the int8 weights of the fast graph are twice as many bytes."""
+
+TEXT = "text"
 
 
 class Cancelled(EdgeError):
@@ -23,22 +31,68 @@ class Cancelled(EdgeError):
     exit_code = 130
 
 
-class Decoder:
-    """`length` tokens are in the KV cache. Not thread-safe, except for `cancel`."""
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """The sessions of one adapter. `fast` is the same decoder over int8 weights, for many tokens at once."""
 
-    def __init__(self, graph: Path, info: DecoderInfo, threads: int = 0) -> None:
+    step: ort.InferenceSession
+    fast: ort.InferenceSession | None
+    media: bool
+    """Whether the graph takes media embeddings."""
+
+    def for_tokens(self, count: int) -> ort.InferenceSession:
+        return self.fast if self.fast and count >= FAST_TOKENS else self.step
+
+
+class Decoder:
+    """`length` tokens are in the KV cache, computed with `graph`. Not thread-safe, except for `cancel`.
+
+    Graphs are opened when first selected; they share one KV cache, because a key computed with one adapter means
+    nothing to another.
+    """
+
+    def __init__(self, place: Callable[[str], Path | None], info: DecoderInfo, threads: int = 0) -> None:
         self.info = info
-        self.session = open_session(graph, session_options(threads))
         self.rotary = RotaryTables(info.rotary)
         self.cache = KVCache(info)
         self.length = 0
+        self._place, self._threads = place, threads
+        self._opened: dict[str, Graphs] = {}
         self._run_options = ort.RunOptions()
         self._seqlens = np.zeros(1, np.int32)
         self._total = np.zeros((), np.int32)
         self._last_row = np.zeros(1, np.int64)
         self._token = np.zeros((1, 1), np.int64)
         self._logits = np.zeros((1, info.vocab_size), np.float32)
+        self._no_media = np.zeros((0, info.hidden_size), np.float32)
+        self._no_rows = np.zeros((0, 1), np.int64)
         self._step_binding: ort.IOBinding | None = None
+        self.graph = TEXT
+        self.open(TEXT)
+
+    @classmethod
+    def load(cls, bundle: Bundle, threads: int = 0) -> "Decoder":
+        """The decoder of a bundle, from its tuned copy if there is one. Raises BundleError, ResourceError."""
+        return cls(lambda name: graph_path(bundle, name), bundle.manifest.decoder, threads)
+
+    def open(self, name: str) -> Graphs:
+        """The sessions of a decoder graph, loaded now if they are not yet."""
+        if name not in self._opened:
+            graph, fast = self._place(name), self._place(name + PREFILL)
+            if graph is None:
+                raise EdgeError(f"the bundle has no decoder for {name}", "choose another bundle")
+            with ThreadPoolExecutor(2) as pool:  # both wait for the disk most of the time
+                second = pool.submit(open_session, fast, session_options(self._threads)) if fast else None
+                first = open_session(graph, session_options(self._threads))
+            media = any(one.name == "media" for one in first.get_inputs())
+            self._opened[name] = Graphs(first, second.result() if second else None, media)
+        return self._opened[name]
+
+    def select(self, name: str) -> None:
+        """Computes with this graph from now on. Another one than before empties the KV cache."""
+        self.open(name)
+        if name != self.graph:
+            self.graph, self.length, self._step_binding = name, 0, None
 
     def reserve(self, tokens: int, long: bool | None = None) -> None:
         """Room for a sequence of `tokens`; `long` picks the rotary regime (by default what `tokens` asks for).
@@ -53,34 +107,41 @@ class Decoder:
         if self.rotary.prepare(self.cache.capacity, long) or grown:
             self._step_binding = None
 
-    @classmethod
-    def load(cls, bundle: Bundle, threads: int = 0) -> "Decoder":
-        """The text decoder of a bundle, from its tuned copy if there is one. Raises BundleError, ResourceError."""
-        graph = bundle.manifest.graphs["text"]
-        return cls(tuned_graph(bundle, graph) or bundle.file(graph), bundle.manifest.decoder, threads)
-
     def rewind(self, length: int) -> None:
         """Forgets all but the first `length` tokens."""
         self.length = min(self.length, length)
 
-    def prefill(self, ids: np.ndarray | list[int], rows: np.ndarray | list[int] | None = None) -> np.ndarray:
+    def prefill(
+        self,
+        ids: np.ndarray | list[int],
+        rows: np.ndarray | list[int] | None = None,
+        media: np.ndarray | None = None,
+        media_rows: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Appends ids int64 [S] in one call; logits float32 [R, vocab] of R ≥ 1 `rows` (default: the last).
 
+        `media` float32 [M, hidden] replaces the embeddings of the tokens at `media_rows` int64 [M] of this call.
         Raises Cancelled. `reserve` must have made room.
         """
         tokens = np.asarray(ids, np.int64).reshape(1, -1)
         count = tokens.shape[1]
         wanted = np.array([count - 1], np.int64) if rows is None else np.asarray(rows, np.int64)
         logits = np.empty((len(wanted), self.info.vocab_size), np.float32)
-        self._run(self._bind(tokens, wanted, logits), count)
+        placed = self._no_rows if media_rows is None else media_rows.reshape(-1, 1)
+        session = self.open(self.graph).for_tokens(count)
+        embeddings = self._no_media if media is None else np.ascontiguousarray(media, np.float32)
+        self._run(session, self._bind(session, tokens, wanted, logits, embeddings, placed), count)
         return logits
 
     def step(self, token: int) -> np.ndarray:
         """Appends one token; logits float32 [vocab], a view that the next step overwrites. Raises Cancelled."""
+        session = self.open(self.graph).step
         if self._step_binding is None:
-            self._step_binding = self._bind(self._token, self._last_row, self._logits)
+            self._step_binding = self._bind(
+                session, self._token, self._last_row, self._logits, self._no_media, self._no_rows
+            )
         self._token[0, 0] = token
-        self._run(self._step_binding, 1)
+        self._run(session, self._step_binding, 1)
         return self._logits[0]
 
     def cancel(self) -> None:
@@ -90,22 +151,30 @@ class Decoder:
     def resume(self) -> None:
         self._run_options.terminate = False
 
-    def _run(self, binding: ort.IOBinding, count: int) -> None:
+    def _run(self, session: ort.InferenceSession, binding: ort.IOBinding, count: int) -> None:
         if self.length + count > self.cache.capacity:
             raise ValueError(f"{self.length} + {count} tokens do not fit into the reserved {self.cache.capacity}")
         self._seqlens[0] = self.length + count - 1
         self._total[...] = self.length + count
         try:
-            self.session.run_with_iobinding(binding, self._run_options)
+            session.run_with_iobinding(binding, self._run_options)
         except Exception as error:
             if self._run_options.terminate:
                 raise Cancelled("cancelled") from None
             raise EdgeError(f"the decoder failed: {str(error)[:300]}", "try  edge doctor") from None
         self.length += count
 
-    def _bind(self, tokens: np.ndarray, rows: np.ndarray, logits: np.ndarray) -> ort.IOBinding:
+    def _bind(
+        self,
+        session: ort.InferenceSession,
+        tokens: np.ndarray,
+        rows: np.ndarray,
+        logits: np.ndarray,
+        media: np.ndarray,
+        media_rows: np.ndarray,
+    ) -> ort.IOBinding:
         """Everything is bound by reference; the arrays live in this object or in the caller's frame."""
-        binding = self.session.io_binding()
+        binding = session.io_binding()
         inputs = {
             "input_ids": tokens,
             "logit_rows": rows,
@@ -114,6 +183,8 @@ class Decoder:
             "cos_cache": self.rotary.cos,
             "sin_cache": self.rotary.sin,
         }
+        if self.open(self.graph).media:
+            inputs |= {"media": media, "media_rows": media_rows}
         for name, array in inputs.items():
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
         binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))

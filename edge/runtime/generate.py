@@ -10,9 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.events import Prefill, Reprefill
-from edge.runtime.decoder import CHUNK, Decoder
+from edge.events import LongContext, Prefill, Reprefill
+from edge.runtime.clock import Clock
+from edge.runtime.decoder import CHUNK, TEXT, Decoder
+from edge.runtime.media_tokens import MediaTokens, changed_media, media_between
 from edge.runtime.sampling import Sampler, top_logprobs
+
+Progress = Prefill | Reprefill | LongContext
 
 
 class LogitsFilter(Protocol):
@@ -34,27 +38,32 @@ class Sampled:
 
 @dataclass(slots=True)
 class Sequence:
-    """The ids a decoder's KV cache stands for; `ids[:decoder.length]` are computed."""
+    """The prompt a decoder's KV cache stands for; `ids[:decoder.length]` are computed."""
 
     decoder: Decoder
     ids: list[int] = field(default_factory=list)
+    media: list[MediaTokens] = field(default_factory=list)
 
-    def reuse(self, prompt: list[int]) -> int:
+    def reuse(self, prompt: list[int], media: list[MediaTokens] | None = None, graph: str = TEXT) -> int:
         """Takes `prompt` as the new content and keeps the cached common prefix. Returns its length.
 
-        The last prompt token is always computed again, because its logits are needed.
+        Another graph than before keeps nothing. The last prompt token is always computed again, because its logits
+        are needed.
         """
+        self.decoder.select(graph)
         common = 0
         for ours, theirs in zip(self.ids[: self.decoder.length], prompt[:-1], strict=False):
             if ours != theirs:
                 break
             common += 1
+        for start in changed_media(self.media, media or []):
+            common = min(common, start)
         self.decoder.rewind(common)
-        self.ids = list(prompt)
+        self.ids, self.media = list(prompt), media or []
         return common
 
 
-def prefill(sequence: Sequence, max_new: int, bounded: bool) -> Iterator[Prefill | Reprefill | np.ndarray]:
+def prefill(sequence: Sequence, max_new: int, bounded: bool) -> Iterator[Progress | np.ndarray]:
     """Computes what the cache lacks, in chunks; the last item is the logits of the last token.
 
     With `bounded` answers (a max_tokens the user gave) the rotary regime is chosen for prompt + max_new at once;
@@ -63,23 +72,27 @@ def prefill(sequence: Sequence, max_new: int, bounded: bool) -> Iterator[Prefill
     decoder, ids = sequence.decoder, sequence.ids
     long = decoder.rotary.needs_long(len(ids) + (max_new if bounded else 0))
     cached = decoder.length
-    if cached and long != decoder.rotary.long:
-        yield Reprefill(len(ids), _regime_reason(decoder, long))
+    if long != decoder.rotary.long:
+        if cached:
+            yield Reprefill(len(ids), _regime_reason(decoder, long))
+        elif long:
+            yield LongContext(len(ids), decoder.rotary.short_limit or 0)
     decoder.reserve(len(ids) + min(max_new, CHUNK), long)
     yield from _compute(sequence)
 
 
-def _compute(sequence: Sequence) -> Iterator[Prefill | Reprefill | np.ndarray]:
+def _compute(sequence: Sequence) -> Iterator[Progress | np.ndarray]:
     decoder, ids = sequence.decoder, sequence.ids
     start, total = decoder.length, len(ids) - decoder.length
     logits = np.empty((0, 0), np.float32)
     while decoder.length < len(ids):
-        logits = decoder.prefill(ids[decoder.length : decoder.length + CHUNK])
+        end = min(decoder.length + CHUNK, len(ids))
+        logits = decoder.prefill(ids[decoder.length : end], None, *media_between(sequence.media, decoder.length, end))
         yield Prefill(decoder.length - start, total)
     yield logits[0]
 
 
-def extend(sequence: Sequence, token: int) -> Iterator[Prefill | Reprefill | np.ndarray]:
+def extend(sequence: Sequence, token: int) -> Iterator[Progress | np.ndarray]:
     """Appends a token; the last item is its logits. Announces a re-prefill when the rotary regime must change."""
     decoder = sequence.decoder
     sequence.ids.append(token)
@@ -98,15 +111,6 @@ def _regime_reason(decoder: Decoder, long: bool) -> str:
     return f"the conversation is now {direction} {decoder.rotary.short_limit:,} tokens, other position factors apply"
 
 
-@dataclass(slots=True)
-class Clock:
-    """When the prompt started, was read, and the last token came (monotonic seconds)."""
-
-    start: float = field(default_factory=time.monotonic)
-    prefilled: float = 0.0
-    last: float = 0.0
-
-
 def generate(
     sequence: Sequence,
     sampler: Sampler,
@@ -116,7 +120,7 @@ def generate(
     first_unused: int | None,
     constraint: LogitsFilter | None,
     clock: Clock,
-) -> Iterator[Prefill | Reprefill | Sampled]:
+) -> Iterator[Progress | Sampled]:
     """Yields prefill progress, then one Sampled per token, at most `max_new`. Raises Cancelled from the decoder."""
     sampler.observe(sequence.ids)
     steps = prefill(sequence, max_new, bounded)
@@ -126,10 +130,9 @@ def generate(
                 logits = item
             else:
                 yield item
-        now = time.monotonic()
-        clock.prefilled = clock.prefilled or now
+        computed = time.monotonic()
         sampled = _sample(logits.copy(), sampler, stop_tokens, first_unused, constraint)
-        clock.last = time.monotonic()
+        clock.token(computed)
         yield sampled
         if sampled.stops:
             return

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from edge.bundle.staging import StagedDirectory
 from edge.bundle.verify import verify
 from edge.errors import BundleError
 from edge.runtime.session import open_session, session_options
+from edge.runtime.shared_weights import SharedWeights
 
 MAPPED_FROM_BYTES = 1024
 RECORD = "tuned.json"
+WEIGHTS = "tuned.bin"
 MAX_RECORD_BYTES = 1 << 20
 
 
@@ -65,6 +68,15 @@ def tuned_graph(bundle: Bundle, graph: str) -> Path | None:
     return directory / graph if directory.is_dir() and not tuned_fault(bundle) else None
 
 
+def graph_path(bundle: Bundle, name: str) -> Path | None:
+    """Where to load the graph that bundle.json calls `name` from: its tuned copy, or the bundle. None if it has none.
+
+    Raises BundleError.
+    """
+    file = bundle.manifest.graphs.get(name)
+    return (file and (tuned_graph(bundle, file) or bundle.file(file))) or None
+
+
 def tuned_fault(bundle: Bundle, hash_weights: bool = False) -> str:
     """Why the tuned copy of this bundle must not be used, "" when it may.
 
@@ -101,13 +113,24 @@ def tune(bundle: Bundle, threads: int = 0) -> TuneReport:
     target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, int(bundle.bytes * 2.3), "The tuned copy")
     with StagedDirectory(target, replace=True) as staged:
-        for graph in bundle.manifest.graphs.values():
-            _prepack(bundle.file(graph), staged.path / graph, threads)
+        _prepack_all(bundle, staged.path, threads)
         files = {file.name: asdict(_describe(file, True)) for file in sorted(staged.path.iterdir())}
         record = json.dumps({"made_from": _made_from(bundle), "files": files}, indent=1)
         write_bytes_durably(staged.path / RECORD, record.encode())
         staged.commit()
     return TuneReport(target, _size(target), True)
+
+
+def _prepack_all(bundle: Bundle, out: Path, threads: int) -> None:
+    """One weights file for all graphs; each is saved aside first, complete, and then only what is new is kept."""
+    with SharedWeights(out / WEIGHTS) as shared:
+        for graph in bundle.manifest.graphs.values():
+            alone = out / f".{graph}"
+            alone.mkdir()
+            _prepack(bundle.file(graph), alone / graph, threads)
+            own = alone / f"{Path(graph).stem}.bin"
+            (out / graph).write_bytes(shared.move(alone / graph, own) if own.exists() else (alone / graph).read_bytes())
+            shutil.rmtree(alone)
 
 
 def _prepack(graph: Path, out: Path, threads: int) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from edge.errors import CheckpointError
-from export.architectures import granite, llama, phi3
+from export.architectures import granite, llama, phi3, phi4_multimodal
 from export.architectures.config import shown
 from export.architectures.spec import DecoderSpec
 from export.sources.checkpoint import Checkpoint
 
 READERS: dict[str, Callable[[Checkpoint], DecoderSpec]] = {
     "phi3": phi3.read,
+    "phi4_multimodal": phi4_multimodal.read,
     "llama": llama.read,
     "granite": granite.read,
 }

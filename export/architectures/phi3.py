@@ -6,10 +6,11 @@ from export.sources.checkpoint import Checkpoint
 
 
 def read(checkpoint: Checkpoint) -> DecoderSpec:
-    return base_spec(checkpoint, _layer)
+    return base_spec(checkpoint, fused_layer)
 
 
-def _layer(index: int) -> LayerTensors:
+def fused_layer(index: int) -> LayerTensors:
+    """Names of the layers that Phi-3, Phi-4-mini and Phi-4-multimodal share."""
     prefix = f"model.layers.{index}."
     return LayerTensors(
         input_norm=prefix + "input_layernorm.weight",

@@ -6,7 +6,7 @@ import numpy as np
 
 from export.graph.builder import CONTRIB, GraphBuilder
 from export.weights.layout import PlacedWeight
-from quant.formats import BlockFormat
+from quant.formats import BlockFormat, ChannelFormat
 
 INT8_ACTIVATIONS = 4
 """MatMulNBits accuracy_level: anything else is several times slower (4 bits) or 200 times (8 bits)."""
@@ -21,9 +21,14 @@ class AttentionShape:
     window: int
 
 
-def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
-    """x · Wᵀ for a weight [N, K]."""
+def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str, bias: PlacedWeight | None = None) -> str:
+    """x · Wᵀ + bias for a weight [N, K]; x is float32 [1, S, K]."""
+    if bias:
+        product = linear(graph, x, weight, f"{out}.product")
+        return graph.node("Add", [product, graph.weight(bias.values)], out)
     fmt = weight.source.format
+    if isinstance(fmt, ChannelFormat):
+        return _int8_matmul(graph, x, weight, out)
     if not isinstance(fmt, BlockFormat):
         return graph.node("FusedMatMul", [x, graph.weight(weight.values)], out, CONTRIB, transB=1)
     if fmt.activation_bits == 8:
@@ -35,6 +40,23 @@ def linear(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
     products = _matmul_nbits(graph, rows, weight, fmt, f"{out}.products")
     graph.node("Split", [products], [f"{out}.coarse_product", f"{out}.error_product"], axis=-2, num_outputs=2)
     return graph.node("Add", [f"{out}.coarse_product", f"{out}.error_product"], out)
+
+
+def _int8_matmul(graph: GraphBuilder, x: str, weight: PlacedWeight, out: str) -> str:
+    """Every row of x is scaled to [-1, 1] first: one step for all rows would drown the small ones beside a large one.
+
+    The step and the zero point are then constants, so a row's result does not depend on the rows beside it.
+    """
+    axis = graph.constant("last_axis", np.array([-1], np.int64))
+    largest = graph.node("ReduceMax", [graph.node("Abs", [x], f"{out}.abs"), axis], f"{out}.largest0", keepdims=1)
+    tiny = graph.constant("int8.tiny", np.array(1e-30, np.float32))
+    largest = graph.node("Max", [largest, tiny], f"{out}.largest")
+    step = graph.constant("int8.steps", np.array(1 / 127, np.float32))
+    middle = graph.constant("int8.middle", np.array(128, np.uint8))
+    levels = graph.node("QuantizeLinear", [graph.node("Div", [x, largest], f"{out}.unit"), step, middle], f"{out}.int8")
+    values, scales = (graph.weight(section) for section in weight.sections)
+    product = graph.node("MatMulIntegerToFloat", [levels, values, step, scales, middle], f"{out}.unit_out", CONTRIB)
+    return graph.node("Mul", [product, largest], out)
 
 
 def _matmul_nbits(graph: GraphBuilder, x: str, weight: PlacedWeight, fmt: BlockFormat, out: str) -> str:
@@ -148,16 +170,13 @@ def attention(graph: GraphBuilder, qkv: str, layer: int, shape: AttentionShape, 
     )
 
 
-def gated_mlp(graph: GraphBuilder, x: str, gate_up: PlacedWeight, down: PlacedWeight, name: str) -> str:
-    """down(silu(gate) * up); gate is the first half of the fused matrix."""
-    both = linear(graph, x, gate_up, f"{name}.gate_up")
-    half = gate_up.source.rows // 2
+def gated_silu(graph: GraphBuilder, both: str, half: int, name: str) -> str:
+    """silu(gate) * up; gate is the first half of the fused [.., 2 * half]."""
     split = graph.constant("mlp.split", np.array([half, half], np.int64))
     graph.node("Split", [both, split], [f"{name}.gate", f"{name}.up"], axis=-1)
     sigmoid = graph.node("Sigmoid", [f"{name}.gate"], f"{name}.sigmoid")
     silu = graph.node("Mul", [f"{name}.gate", sigmoid], f"{name}.silu")
-    gated = graph.node("Mul", [silu, f"{name}.up"], f"{name}.gated")
-    return linear(graph, gated, down, f"{name}.down")
+    return graph.node("Mul", [silu, f"{name}.up"], f"{name}.gated")
 
 
 def scaled(graph: GraphBuilder, x: str, factor: float, out: str) -> str:

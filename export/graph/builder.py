@@ -12,7 +12,7 @@ from export.weights.layout import Section
 OPSET = 21
 CONTRIB = "com.microsoft"
 IR_VERSION = 10
-TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
+TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
 
 class GraphBuilder:

@@ -3,13 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from export.sources.checkpoint import Checkpoint
 from export.weights.layout import PlacedWeight
-from quant.formats import BlockFormat
+from quant.channel import quantise_channels
+from quant.formats import BlockFormat, ChannelFormat
 from quant.packing import PackedRows
 from quant.rtn import quantise_rows
 
@@ -27,13 +29,16 @@ def encode(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iter
     Scales and zero points follow all values, so they are kept (a sixteenth of the values at most).
     """
     fmt = weight.source.format
+    if isinstance(fmt, ChannelFormat):
+        yield from _encode_channels(weight, checkpoint, pool)
+        return
     if not isinstance(fmt, BlockFormat):
-        for slab in _in_order(pool, checkpoint.rows, list(_slabs(weight))):
+        for slab in _in_order(pool, partial(_read, weight, checkpoint), list(_slabs(weight))):
             yield np.ascontiguousarray(slab, "<f4").data.cast("B")
         return
 
     def pack(tensor: str, start: int, stop: int) -> PackedRows:
-        return quantise_rows(checkpoint.rows(tensor, start, stop), fmt)
+        return quantise_rows(_read(weight, checkpoint, tensor, start, stop), fmt)
 
     scales, zero_points = [], []
     for packed in _in_order(pool, pack, list(_slabs(weight))):
@@ -44,6 +49,31 @@ def encode(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iter
     yield np.concatenate(scales).astype("<f4").tobytes()
     if zero_points:
         yield np.concatenate(zero_points).tobytes()
+
+
+def _encode_channels(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:
+    """Transposed, so the int8 matrix is in memory once; a slab of columns at a time goes out."""
+
+    def pack(tensor: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        values, scales = quantise_channels(_read(weight, checkpoint, tensor, start, stop))
+        return values.T, scales
+
+    whole = np.empty((weight.source.columns, weight.source.rows), np.int8)
+    scales, row = [], 0
+    for values, part in _in_order(pool, pack, list(_slabs(weight))):
+        whole[:, row : row + len(part)] = values
+        row += len(part)
+        scales.append(part)
+    yield whole.data.cast("B")
+    yield np.concatenate(scales).astype("<f4").tobytes()
+
+
+def _read(weight: PlacedWeight, checkpoint: Checkpoint, tensor: str, start: int, stop: int) -> np.ndarray:
+    """Rows as float32 [n, columns], or [n] for a vector."""
+    values = checkpoint.rows(tensor, start, stop)
+    columns = weight.source.columns
+    values = values.reshape(stop - start, columns) if columns else values.reshape(-1)
+    return values if weight.source.multiplier == 1.0 else values * np.float32(weight.source.multiplier)
 
 
 def _slabs(weight: PlacedWeight) -> Iterator[tuple[str, int, int]]:

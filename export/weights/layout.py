@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from quant.formats import BlockFormat, WeightFormat
+from quant.formats import BlockFormat, ChannelFormat, WeightFormat
 
 PAGE = 4096
 """onnxruntime maps a tensor from the file instead of copying it only if it starts on a page."""
 
-ITEM_BYTES = {"float32": 4, "uint8": 1}
+ITEM_BYTES = {"float32": 4, "uint8": 1, "int8": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Part:
 class WeightSource:
     """What the graph calls a weight, the checkpoint tensors stacked to make it [rows, columns], and its format.
 
-    A vector (norm weight) has columns 0.
+    A vector (norm weight) has columns 0. A float weight of another rank (convolution) has its `shape` here; rows and
+    columns are its first dimension and the product of the others. Values are multiplied by `multiplier`.
     """
 
     name: str
@@ -50,6 +51,8 @@ class WeightSource:
     parts: tuple[Part, ...]
     columns: int
     format: WeightFormat
+    shape: tuple[int, ...] = ()
+    multiplier: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -94,8 +97,10 @@ def place(sources: Sequence[WeightSource]) -> list[PlacedWeight]:
 
 def _arrays(source: WeightSource) -> list[tuple[str, str, tuple[int, ...]]]:
     rows, columns, fmt = source.rows, source.columns, source.format
+    if isinstance(fmt, ChannelFormat):
+        return [(".values", "int8", (columns, rows)), (".scales", "float32", (rows,))]
     if not isinstance(fmt, BlockFormat):
-        return [("", "float32", (rows, columns) if columns else (rows,))]
+        return [("", "float32", source.shape or ((rows, columns) if columns else (rows,)))]
     arrays: list[tuple[str, str, tuple[int, ...]]] = [
         (".values", "uint8", fmt.value_shape(rows, columns)),
         (".scales", "float32", (rows, fmt.blocks(columns))),

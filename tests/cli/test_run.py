@@ -47,7 +47,8 @@ def test_json_has_exactly_the_documented_fields_with_sane_values(phi3_bundle: Pa
     assert told["finish_reason"] == "length"
     usage = {"prompt_tokens": 5 + 3, "image_tokens": 0, "audio_tokens": 0, "completion_tokens": 9, "reused_tokens": 0}
     assert told["usage"] == usage, "the tokenizer has one token per byte, the chat format adds three"
-    assert told["timing"].keys() == {"load_s", "ttft_s", "prefill_tokens_per_s", "decode_tokens_per_s"}
+    assert told["timing"].keys() == {"load_s", "ttft_s", "encode_s", "prefill_tokens_per_s", "decode_tokens_per_s"}
+    assert told["timing"].pop("encode_s") < told["timing"]["ttft_s"], "there was nothing to encode"
     assert all(value > 0 for value in told["timing"].values())
     assert 1e7 < told["memory"]["peak_rss_bytes"] < 1e11
     shown = edge("bundle", "show", phi3_bundle, "--json").json()

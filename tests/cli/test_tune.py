@@ -61,7 +61,7 @@ def test_tuning_twice_keeps_the_first_copy(copy: Path, tuned: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "overwritten", "graph", "no weights", "no record", "record", "deep record"])
 def test_a_damaged_copy_is_ignored_and_made_again(copy: Path, tuned: Path, damage: str) -> None:
-    before, weights = logits(copy), tuned / "text.bin"
+    before, weights = logits(copy), tuned / "tuned.bin"
     match damage:
         case "cut":
             os.truncate(weights, weights.stat().st_size - 1)
@@ -99,14 +99,14 @@ def test_a_copy_made_elsewhere_is_ignored(copy: Path, tuned: Path, key: str) -> 
 
 
 def test_a_flipped_bit_in_tuned_weights_that_left_no_trace_is_found_by_doctor(copy: Path, tuned: Path) -> None:
-    weights, info = tuned / "text.bin", (tuned / "text.bin").stat()
+    weights, info = tuned / "tuned.bin", (tuned / "tuned.bin").stat()
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
     os.utime(weights, ns=(info.st_atime_ns, info.st_mtime_ns))
     told = edge("doctor", "-b", copy, "--json")
     assert told.code == 1
-    assert "text.bin" in told.json()["checks"][-1]["detail"]
+    assert "tuned.bin" in told.json()["checks"][-1]["detail"]
     assert edge("bundle", "tune", copy).err.startswith("made")
     assert edge("doctor", "-b", copy).out.count("✗") == 0
 

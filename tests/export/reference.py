@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from tests.reference_import import import_transformers
+
 
 def reference_model(checkpoint: Path, **config_changes: Any) -> Any:
     """The checkpoint in transformers; changes to config.json are made in memory."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch
-        from transformers import AutoConfig, AutoModelForCausalLM
-        from transformers.utils import logging
 
+        transformers = import_transformers()
         torch.set_num_threads(1)  # the matrices are tiny, and other processes want the cores
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
-        config = AutoConfig.for_model(**(json.loads((checkpoint / "config.json").read_text()) | config_changes))
-        model = AutoModelForCausalLM.from_pretrained(
+        config = transformers.AutoConfig.for_model(
+            **(json.loads((checkpoint / "config.json").read_text()) | config_changes)
+        )
+        model = transformers.AutoModelForCausalLM.from_pretrained(
             checkpoint, config=config, dtype=torch.float32, attn_implementation="eager"
         )
     return model.eval()

@@ -23,7 +23,9 @@ from pathlib import Path
 from edge.bundle.bundle import Bundle
 from edge.runtime import decoder, session
 session.FATAL = 1  # onnxruntime's number for INFO
-loaded = decoder.Decoder(Path(sys.argv[2]), Bundle.open(Path(sys.argv[1])).manifest.decoder, 1)
+graph = Path(sys.argv[2])
+place = lambda name: graph if name == "text" else None
+loaded = decoder.Decoder(place, Bundle.open(Path(sys.argv[1])).manifest.decoder, 1)
 loaded.reserve(8)
 loaded.prefill([1, 2, 3])
 loaded.step(4)

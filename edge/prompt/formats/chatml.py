@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from edge.prompt.message import Message, split_system
-from edge.prompt.parts import Part, Special, Text
+from edge.prompt.parts import Marker, Part, Special, Text
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tool_calls import dump_calls
 from edge.prompt.tools import Tool, to_openai
@@ -22,8 +22,8 @@ class ChatMLFormat:
     def __init__(self, default_system: str = "", tokenizer: Tokenizer | None = None) -> None:
         """Some ChatML vocabularies have tokens of their own for the call markers; SmolLM2's has not."""
         part_of = tokenizer.part_of if tokenizer else Text
-        self.call_open: Part = part_of("<tool_call>")
-        self.call_close: Part = part_of("</tool_call>")
+        self.call_open: Marker = part_of("<tool_call>")
+        self.call_close: Marker = part_of("</tool_call>")
         self._default_system = default_system
 
     def render(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from edge.prompt.message import Message, split_system
-from edge.prompt.parts import Part, Special, Text
+from edge.prompt.parts import Marker, Part, Special, Text
 from edge.prompt.tool_calls import dump_calls
 from edge.prompt.tools import Tool, to_openai
 
@@ -39,8 +39,8 @@ _MONTHS = [
 
 
 class GraniteFormat:
-    call_open: Part = Special("<|tool_call|>")
-    call_close: Part | None = None
+    call_open: Marker = Special("<|tool_call|>")
+    call_close: Marker | None = None
 
     def __init__(self, default_system: str = "", today: Callable[[], datetime.date] = datetime.date.today) -> None:
         self._default_system = default_system

@@ -16,7 +16,7 @@ from typing import Any
 
 from edge.errors import BundleError, InputError
 from edge.prompt.message import Message, split_system
-from edge.prompt.parts import Part, Special, Text, merge_text
+from edge.prompt.parts import Marker, Part, Special, Text, merge_text
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool, to_openai
 
@@ -38,8 +38,8 @@ class JinjaFormat:
         bos_token: str = "",
         eos_token: str = "",
     ) -> None:
-        self.call_open: Part = tokenizer.part_of("<tool_call>")
-        self.call_close: Part | None = tokenizer.part_of("</tool_call>")
+        self.call_open: Marker = tokenizer.part_of("<tool_call>")
+        self.call_close: Marker | None = tokenizer.part_of("</tool_call>")
         self._template = template
         self._default_system = default_system
         self._constants = {"bos_token": bos_token, "eos_token": eos_token}

@@ -7,14 +7,14 @@ A tool result is `<|tool|>result<|end|>`, as the checkpoint's own template rende
 from collections.abc import Sequence
 
 from edge.prompt.message import Message, split_system
-from edge.prompt.parts import Part, Special, Text
+from edge.prompt.parts import Marker, Part, Special, Text
 from edge.prompt.tool_calls import dump_calls
 from edge.prompt.tools import Tool, to_phi_json
 
 
 class Phi4Format:
-    call_open: Part = Special("<|tool_call|>")
-    call_close: Part | None = Special("<|/tool_call|>")
+    call_open: Marker = Special("<|tool_call|>")
+    call_close: Marker | None = Special("<|/tool_call|>")
 
     def __init__(self, default_system: str = "") -> None:
         self._default_system = default_system
@@ -35,7 +35,8 @@ class Phi4Format:
                 parts += [Special("<|tool|>"), Text(to_phi_json(list(tools))), Special("<|/tool|>")]
             parts.append(Special("<|end|>"))
         for message in rest:
-            parts += [Special(f"<|{message.role}|>"), Text(message.content)]
+            # pictures and recordings come before the words about them, as in the training format
+            parts += [Special(f"<|{message.role}|>"), *message.media, Text(message.content)]
             if message.tool_calls:
                 parts += [self.call_open, Text(dump_calls(message.tool_calls)), Special("<|/tool_call|>")]
             parts.append(Special("<|end|>"))

@@ -1,4 +1,4 @@
-"""edge export: a checkpoint becomes a bundle."""
+"""The verb `edge export`: a checkpoint becomes a bundle. Kept importable without onnx, for `edge --help`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,12 @@ def export(
     symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
     head_bits: Annotated[int | None, typer.Option(help="Bits of lm_head, and of a tied embedding.")] = None,
     embedding_bits: Annotated[int | None, typer.Option(help="Bits of an untied embedding.")] = None,
+    encoder_bits: Annotated[int | None, typer.Option(help="Bits of speech and vision encoders: 8 or 32.")] = None,
     activations: Annotated[int | None, typer.Option(help="Bits of activations: 8 is faster, 16 exact.")] = None,
+    fast_prefill: Annotated[
+        bool,
+        typer.Option("--fast-prefill", help="Add int8 weights for reading prompts: faster, a byte per weight more."),
+    ] = False,
     max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
     target: Annotated[str, typer.Option(help="Where the bundle will run: cpu.")] = "cpu",
     plan_only: Annotated[bool, typer.Option("--plan", help="Show what would be done and stop.")] = False,
@@ -39,7 +44,9 @@ def export(
         from export.plan import plan_export
     except ModuleNotFoundError as error:
         raise UsageError(f"exporting needs the package {error.name}", 'pip install "phi-edge[export]"') from None
-    options = ExportOptions(bits, block, symmetric, head_bits, embedding_bits, activations, limit)
+    options = ExportOptions(
+        bits, block, symmetric, head_bits, embedding_bits, activations, limit, fast_prefill, encoder_bits
+    )
     plan = plan_export(source, options)
     if limit:  # after the plan, which refuses a hopeless limit with numbers
         _limit_memory(limit)
@@ -67,7 +74,8 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
         table.add_column(column, justify="right" if column in ("tensors", "activations", "bytes") else "left")
     for group in plan.groups():
         kind = "symmetric" if group.symmetric else "asymmetric"
-        text = "float32" if group.bits == 32 else f"int{group.bits}, block {group.block}, {kind}"
+        blocks = f"block {group.block}, {kind}" if group.block else "per channel"
+        text = "float32" if group.bits == 32 else f"int{group.bits}, {blocks}"
         label = f"{group.name} (= head)" if group.name == "embedding" and spec.tied_embedding else group.name
         table.add_row(label, str(group.tensors), text, f"{group.activation_bits} bit", size(group.bytes))
     table.add_section()

@@ -1,0 +1,80 @@
+"""Clips and pictures become embeddings of the decoder, each thing encoded once however often it is asked for."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from edge.bundle.manifest import Manifest
+from edge.events import Encode, Mode
+from edge.media.attachment import Clip, Picture
+from edge.prompt.parts import Placeholder
+from edge.runtime.encoder import Encoders
+from edge.runtime.media_tokens import MediaTokens
+from edge.runtime.speech import WINDOW, encode_speech, encoder_frames
+from edge.runtime.vision import encode_crops
+
+CACHE_BYTES = 256 << 20
+"""Encoder outputs kept for later turns: about an hour of speech, or 600 crops."""
+
+SPEECH_PROJECTORS: Mapping[str, str] = {"speech": "speech_projector", "vision_speech": "vision_speech_projector"}
+
+
+class MediaEmbeddings:
+    """The encoders of one bundle and what they have made so far, before projection: modes project differently."""
+
+    def __init__(self, encoders: Encoders, manifest: Manifest) -> None:
+        self._encoders, self._manifest = encoders, manifest
+        self._made: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def embed(
+        self,
+        ids: list[int],
+        placeholders: Sequence[Placeholder],
+        attached: Mapping[str, Clip | Picture],
+        mode: Mode,
+    ) -> Iterator[Encode | MediaTokens]:
+        """MediaTokens for each placeholder, in prompt order, and progress before each. Raises Cancelled."""
+        clips = sum(isinstance(attached[one.key], Clip) for one in placeholders)
+        position = 0
+        for placeholder in placeholders:
+            position = ids.index(placeholder.token, position)
+            media = attached[placeholder.key]
+            if isinstance(media, Clip):
+                hide_padding = clips > 1 and encoder_frames(len(media.features)) > WINDOW
+                key = f"{media.key}:{hide_padding}"
+                yield from self._encode_clip(key, media, hide_padding)
+                embeddings = self._encoders.run(SPEECH_PROJECTORS[mode], encoded=self._made[key])
+                yield MediaTokens(position, f"{key}:{SPEECH_PROJECTORS[mode]}", embeddings)
+            else:
+                yield from self._encode_picture(media)
+                patches = self._made[media.key]
+                embeddings = self._encoders.run("vision_projector", patches=patches, order=media.order())
+                yield MediaTokens(position, media.key, embeddings)
+            position += placeholder.count
+
+    def _encode_clip(self, key: str, clip: Clip, hide_padding: bool) -> Iterator[Encode]:
+        if key not in self._made:
+            total = -(-encoder_frames(len(clip.features)) // WINDOW)
+            windows: list[np.ndarray] = []
+            for window in encode_speech(self._encoders, clip.features, hide_padding):
+                windows.append(window)
+                yield Encode("speech", len(windows), total)
+            self._keep(key, np.concatenate(windows))
+        self._made.move_to_end(key)
+
+    def _encode_picture(self, picture: Picture) -> Iterator[Encode]:
+        key, vision = picture.key, self._manifest.vision
+        if key not in self._made and vision:
+            crops, done = picture.crops(), []
+            for features in encode_crops(self._encoders, crops, vision.width):
+                done.append(features)
+                yield Encode("vision", len(done), len(crops))
+            self._keep(key, np.concatenate(done))
+        self._made.move_to_end(key)
+
+    def _keep(self, key: str, made: np.ndarray) -> None:
+        """The newest stays whatever its size: it is needed right now."""
+        self._made[key] = made
+        while len(self._made) > 1 and sum(array.nbytes for array in self._made.values()) > CACHE_BYTES:
+            self._made.popitem(last=False)

@@ -1,0 +1,56 @@
+"""Sessions of the speech and vision encoders: arrays in, arrays out, opened when first needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from edge.bundle.bundle import Bundle
+from edge.errors import EdgeError
+from edge.runtime.decoder import Cancelled
+from edge.runtime.session import open_session, session_options
+from edge.runtime.tune import graph_path
+
+
+class Encoders:
+    """Not thread-safe, except for `cancel`."""
+
+    def __init__(self, place: Callable[[str], Path | None], threads: int = 0) -> None:
+        self._place, self._threads = place, threads
+        self._opened: dict[str, ort.InferenceSession] = {}
+        self._run_options = ort.RunOptions()
+
+    @classmethod
+    def of(cls, bundle: Bundle, threads: int = 0) -> "Encoders":
+        return cls(lambda name: graph_path(bundle, name), threads)
+
+    def open(self, name: str) -> ort.InferenceSession:
+        """The session of an encoder or projector graph. Raises BundleError, ResourceError."""
+        if name not in self._opened:
+            graph = self._place(name)
+            if graph is None:
+                raise EdgeError(f"the bundle has no graph {name}", "choose another bundle")
+            self._opened[name] = open_session(graph, session_options(self._threads))
+        return self._opened[name]
+
+    def run(self, name: str, **inputs: np.ndarray) -> np.ndarray:
+        """The only output of a graph. Raises Cancelled."""
+        session = self.open(name)
+        if self._run_options.terminate:
+            raise Cancelled("cancelled")
+        try:
+            (result,) = session.run(None, inputs, self._run_options)
+        except Exception as error:
+            if self._run_options.terminate:
+                raise Cancelled("cancelled") from None
+            raise EdgeError(f"{name} failed: {str(error)[:300]}", "try  edge doctor") from None
+        assert isinstance(result, np.ndarray)
+        return result
+
+    def cancel(self) -> None:
+        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
+        self._run_options.terminate = True
+
+    def resume(self) -> None:
+        self._run_options.terminate = False
