@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.answer import Answer
-from edge.bundle.manifest import EncoderInfo
 from edge.errors import InputError, UsageError
-from edge.events import Done, Event, FinishReason, Mode, ModeSwitch, Reprefill, Usage
+from edge.events import Done, Event, FinishReason, Mode, ModeSwitch, Reprefill, Usage, mode_of
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
@@ -22,6 +22,7 @@ from edge.runtime.media_tokens import MediaTokens
 from edge.runtime.sampling import Sampler, SamplingOptions
 
 if TYPE_CHECKING:
+    from edge.attachments import Attachments
     from edge.media.attachment import AudioSource, Clip, ImageSource, Picture
     from edge.model import Model
 
@@ -39,10 +40,18 @@ class TurnOptions:
     parallel_calls: bool = True
     schema: dict[str, Any] | None = None
     max_crops: int = 36
+    ttft_s: float | None = None
+    """Seconds until the first token may come: fewer crops are taken where this machine would need longer."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise UsageError(f"--max-tokens is {self.max_tokens}, it must be at least 1", "leave it out for no limit")
+        if not 1 <= self.max_crops <= 36:
+            raise UsageError(
+                f"--max-crops is {self.max_crops}, it must be 1 to 36", "36 is what the model was made for"
+            )
+        if self.ttft_s is not None and not self.ttft_s > 0:
+            raise UsageError(f"--ttft is {self.ttft_s:g}, it must be above 0 seconds", "try  --ttft 10")
 
 
 @dataclass(slots=True)
@@ -108,49 +117,28 @@ class Conversation:
         if not prompt.strip() and not images and not audio:
             raise UsageError("the prompt is empty", "say something, for example  edge run 'Hello'")
         self._begin()
-        attached, placeholders = self._attach(images, audio, options)
-        turn = Message("user", prompt, media=tuple(placeholders))
-        return self._turn([*self.messages, turn], options, attached)
+        if not images and not audio:
+            return self._turn([*self.messages, Message("user", prompt)], options)
+        from edge.attachments import attach
+
+        others = len(self._known.ids) + len(self.model.tokenizer.encode_text(prompt))
+        found = attach(self.model, images, audio, options.max_crops, options.ttft_s, others)
+        turn = Message("user", prompt, media=found.placeholders)
+        return self._turn([*self.messages, turn], options, found)
 
     def answer_tools(self, results: Sequence[str], options: TurnOptions | None = None) -> Iterator[Event]:
         """Continues after tool calls, with one result text per call."""
         self._begin()
         turns = [Message("tool", result) for result in results]
-        return self._turn([*self.messages, *turns], options or TurnOptions(), {})
+        return self._turn([*self.messages, *turns], options or TurnOptions())
 
     def _begin(self) -> None:
         """First of all in a turn: from here on a cancel is meant for this turn."""
         self.model.decoder.resume()
         self.model.encoders.resume()
 
-    def _attach(
-        self, images: "Sequence[ImageSource]", audio: "Sequence[AudioSource]", options: TurnOptions
-    ) -> "tuple[dict[str, Clip | Picture], list[Placeholder]]":
-        manifest = self.model.manifest
-        attached: dict[str, Clip | Picture] = {}
-        placeholders = []
-        if images or audio:
-            from edge.media.attachment import read_clip, read_picture
-        for source in images:
-            token = self._token(manifest.vision, "pictures")
-            picture = read_picture(source, options.max_crops)
-            attached[picture.key] = picture
-            placeholders.append(Placeholder(token, picture.tokens, picture.key))
-        for recording in audio:
-            token = self._token(manifest.speech, "recordings")
-            clip = read_clip(recording)
-            attached[clip.key] = clip
-            placeholders.append(Placeholder(token, clip.tokens, clip.key))
-        return attached, placeholders
-
-    def _token(self, encoder: EncoderInfo | None, what: str) -> int:
-        if encoder is None:
-            name = self.model.manifest.name
-            raise InputError(f"the bundle {name} cannot take {what}", "use a Phi-4-multimodal bundle")
-        return encoder.token
-
     def _turn(
-        self, messages: list[Message], options: TurnOptions, attached: "dict[str, Clip | Picture]"
+        self, messages: list[Message], options: TurnOptions, found: "Attachments | None" = None
     ) -> Iterator[Event]:
         """Checks and reads everything before the first event, so that a bad call costs no compute."""
         model = self.model
@@ -166,10 +154,10 @@ class Conversation:
         tools = self.tools if options.tool_choice != "none" else []
         answer = Answer(model, tools, options.stop, options.sampling.logprobs is not None)
         mode = self._mode_of(messages)
-        turn = _Turn(
-            messages, self._attached | attached, _Known(parts, ids), options, mode, answer, self._constraint(options)
-        )
-        return self._events(turn)
+        attached = self._attached | (found.media if found else {})
+        turn = _Turn(messages, attached, _Known(parts, ids), options, mode, answer, self._constraint(options))
+        tiling = [found.tiling] if found and found.tiling else []
+        return chain(tiling, self._events(turn))
 
     def _events(self, turn: _Turn) -> Iterator[Event]:
         answer, clock = turn.answer, Clock()
@@ -210,6 +198,7 @@ class Conversation:
 
     def _sampled(self, turn: _Turn, clock: Clock) -> Iterator[Any]:
         manifest, options = self.model.manifest, turn.options
+        placeholders = tuple(encoder.token for encoder in (manifest.vision, manifest.speech) if encoder)
         return generate(
             self.model.sequence,
             Sampler(options.sampling),
@@ -219,6 +208,7 @@ class Conversation:
             manifest.tokens.first_unused,
             turn.constraint,
             clock,
+            placeholders,
         )
 
     def _finish(self, turn: _Turn, finish: FinishReason, reused: int, clock: Clock) -> Done:
@@ -250,9 +240,7 @@ class Conversation:
         tokens = {placeholder.token for message in messages for placeholder in message.media}
         seen = manifest.vision is not None and manifest.vision.token in tokens
         heard = manifest.speech is not None and manifest.speech.token in tokens
-        if seen:
-            return "vision_speech" if heard else "vision"
-        return "speech" if heard else "text"
+        return mode_of(seen, heard)
 
     def _encode(self, parts: list[Part]) -> list[int]:
         """Earlier answers keep the ids they were sampled with, so that their KV entries stay valid."""

@@ -1,5 +1,5 @@
-"""What a generation yields, in order: (ModeSwitch), Encode*, (LongContext), Prefill*, (Reprefill), TextDelta*,
-ToolCall*, Done."""
+"""What a generation yields, in order: (Tiling), (ModeSwitch), Encode*, (LongContext), Prefill*, (Reprefill),
+TextDelta*, ToolCall*, Done."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +10,13 @@ FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 Mode = Literal["text", "speech", "vision", "vision_speech"]
 
 
+def mode_of(pictures: bool, recordings: bool) -> Mode:
+    """What a conversation with such media runs in."""
+    if pictures:
+        return "vision_speech" if recordings else "vision"
+    return "speech" if recordings else "text"
+
+
 @dataclass(frozen=True, slots=True)
 class ModeSwitch:
     """From this turn on other adapters apply; what they read differently is computed again. The answer is exact."""
@@ -18,6 +25,15 @@ class ModeSwitch:
     after: Mode
     tokens: int
     """Tokens of earlier turns that are read again, 0 when the modes share an adapter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """What was chosen for a wanted time to first token: at most `max_crops` crops for each picture."""
+
+    max_crops: int
+    expected_ttft_s: float
+    wanted_ttft_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +122,4 @@ class Done:
     timing: Timing = field(default_factory=Timing)
 
 
-Event = ModeSwitch | Encode | LongContext | Prefill | Reprefill | TextDelta | ToolCall | Done
+Event = Tiling | ModeSwitch | Encode | LongContext | Prefill | Reprefill | TextDelta | ToolCall | Done

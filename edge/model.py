@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import GRAPHS_OF
 from edge.bundle.store import default_bundle, resolve
+from edge.errors import InputError
 from edge.events import Mode
 from edge.prompt.chat import chat_format
 from edge.prompt.constraint import GrammarVocab
@@ -28,21 +29,27 @@ if TYPE_CHECKING:
 class Model:
     """One loaded bundle. Its KV cache belongs to the conversation that used it last."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 0, mode: Mode = "text") -> None:
         started = time.monotonic()
         manifest = bundle.manifest
         self.bundle = bundle
         self.manifest = manifest
-        with ThreadPoolExecutor(1) as pool:  # both take most of a second for a 200k vocabulary
-            decoder = pool.submit(Decoder.load, bundle, threads)
+        if mode not in manifest.modes:
+            raise InputError(f"the bundle {manifest.name} has no mode {mode}", "use a Phi-4-multimodal bundle")
+        first, *others = GRAPHS_OF[mode]
+        self.encoders = Encoders.of(bundle, threads)
+        with ThreadPoolExecutor(2) as pool:  # a tokenizer of 200k entries takes most of a second, too
+            decoder = pool.submit(Decoder.load, bundle, threads, first)
+            opened = [pool.submit(self.encoders.open, name) for name in others]
             self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
             self.decoder = decoder.result()
+            for encoder in opened:
+                encoder.result()
         tokens = manifest.tokens
         self.chat_format = chat_format(
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
         )
         self.sequence = TokenSequence(self.decoder)
-        self.encoders = Encoders.of(bundle, threads)
         trim_heap()
         self.load_s = time.monotonic() - started
 
@@ -69,9 +76,10 @@ class Model:
         return Conversation(self, system, tools, thinking)
 
 
-def load(bundle: str | Path | None = None, threads: int = 0) -> Model:
+def load(bundle: str | Path | None = None, threads: int = 0, mode: Mode = "text") -> Model:
     """Loads an installed bundle by name, a bundle directory, or the default. 0 threads: one per core.
 
-    Raises BundleError, ResourceError.
+    `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them.
+    Raises BundleError, ResourceError, InputError for a mode that the bundle does not have.
     """
-    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads)
+    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads, mode)

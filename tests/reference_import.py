@@ -25,7 +25,7 @@ def declare_torchvision_operators() -> None:
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)
-        import torchvision
+        import torchvision  # noqa: F401
 
 
 def import_transformers() -> Any:

@@ -50,13 +50,14 @@ def chat(
     seed: opt.Seed = None,
     stop: opt.Stop = None,
     max_crops: opt.MaxCrops = 36,
+    ttft: opt.Ttft = None,
     thinking: opt.Thinking = False,
     threads: opt.Threads = 0,
 ) -> None:
     """Talk with the model; each turn only computes what is new."""
     opt.checked_text(system, "the system message")
     options = opt.turn_options(
-        max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop, max_crops=max_crops
+        max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop, max_crops=max_crops, ttft=ttft
     )
     from edge.model import load
 

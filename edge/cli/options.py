@@ -30,6 +30,9 @@ Thinking = Annotated[bool, typer.Option("--thinking", help="Let the model reason
 Images = Annotated[list[Path] | None, typer.Option("--image", "-i", help="Picture to ask about; repeatable.")]
 Audio = Annotated[list[Path] | None, typer.Option("--audio", "-a", help="Recording to ask about; repeatable.")]
 MaxCrops = Annotated[int, typer.Option("--max-crops", help="1 to 36: fewer read a picture faster, and see less.")]
+Ttft = Annotated[
+    float | None, typer.Option("--ttft", help="Seconds to the first token: look at pictures as finely as that allows.")
+]
 Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", help="0: one per core.")]
 
 
@@ -47,6 +50,7 @@ def turn_options(
     parallel_calls: bool = True,
     schema: dict[str, Any] | None = None,
     max_crops: int = 36,
+    ttft: float | None = None,
 ) -> "TurnOptions":
     """Raises UsageError for a value out of range."""
     from edge.conversation import TurnOptions
@@ -63,6 +67,7 @@ def turn_options(
         parallel_calls,
         schema,
         max_crops,
+        ttft,
     )
 
 

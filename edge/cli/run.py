@@ -22,6 +22,7 @@ def run(
     image: opt.Images = None,
     audio: opt.Audio = None,
     max_crops: opt.MaxCrops = 36,
+    ttft: opt.Ttft = None,
     system: opt.System = "",
     tools: opt.Tools = None,
     tool_choice: Annotated[
@@ -50,7 +51,7 @@ def run(
     collected: list[Any] = []
 
     def turn() -> Iterator[Any]:
-        from edge.events import TextDelta
+        from edge.events import TextDelta, mode_of
         from edge.model import load
         from edge.prompt.schema_constraint import load_schema
         from edge.prompt.tools import load_tools
@@ -69,10 +70,11 @@ def run(
             not single_call,
             load_schema(schema) if schema else None,
             max_crops,
+            ttft,
         )
         pictures, clips = read_media(image or [], audio or [])
         known_tools = load_tools(tools) if tools else []
-        model = load(bundle, threads)
+        model = load(bundle, threads, mode_of(bool(pictures), bool(clips)))
         loaded.append(model)
         conversation = model.conversation(system, known_tools, thinking)
         interrupts.cancel = conversation.cancel

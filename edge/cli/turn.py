@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 def show(events: "Iterable[Event]", quiet: bool) -> "Done":
     """Streams text to stdout unless `quiet`; announcements and prefill progress go to stderr."""
-    from edge.events import Done, Encode, LongContext, ModeSwitch, Prefill, Reprefill, TextDelta, ToolCall
+    from edge.events import Done, Encode, LongContext, ModeSwitch, Prefill, Reprefill, TextDelta, Tiling, ToolCall
 
     done: Done | None = None
     line_open = False
     progress = _ProgressLine()
     for event in events:
         match event:
+            case Tiling():
+                late = event.expected_ttft_s > event.wanted_ttft_s
+                missed = f", more than the {event.wanted_ttft_s:g} s wanted" if late else ""
+                say(f"at most {event.max_crops} crops: first token after about {event.expected_ttft_s:.1f} s{missed}")
             case Encode():
                 what = "listening" if event.kind == "speech" else "looking"
                 progress.update(what, event.done, event.total, "windows" if event.kind == "speech" else "crops")

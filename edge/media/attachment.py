@@ -11,7 +11,7 @@ from edge.media.audio_file import read_audio
 from edge.media.crops import Crops, image_crops
 from edge.media.image_file import as_rgb, read_image
 from edge.media.log_mel import audio_tokens, log_mel
-from edge.media.tiling import MAX_CROPS, Tiling, assembly, choose_tiling
+from edge.media.tiling import Tiling, assembly
 from edge.media.waveform import Waveform, waveform
 
 
@@ -71,10 +71,8 @@ def read_clip(source: AudioSource) -> Clip:
     return Clip(read_audio(Path(source)))
 
 
-def read_picture(source: ImageSource, max_crops: int = MAX_CROPS) -> Picture:
-    """Raises InputError for a picture that cannot be used, UsageError for `max_crops` outside 1..36."""
+def read_pixels(source: ImageSource) -> np.ndarray:
+    """uint8 [height, width, 3] in RGB order. Raises InputError for a picture that cannot be used."""
     if isinstance(source, np.ndarray):
-        rgb = as_rgb(source)
-    else:
-        rgb = read_image(source if isinstance(source, bytes) else Path(source))
-    return Picture(rgb, choose_tiling(rgb.shape[1], rgb.shape[0], max_crops))
+        return as_rgb(source)
+    return read_image(source if isinstance(source, bytes) else Path(source))

@@ -1,7 +1,6 @@
 """Recordings in WAV, FLAC, Ogg (Vorbis, Opus) and MP3, told apart by content, decoded block by block."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,13 @@ from edge.errors import InputError
 from edge.media.audio_containers import REPAIR, check_flac, check_wav, cut_off
 from edge.media.byte_window import ByteWindow, open_bytes
 from edge.media.mp3_frames import DECODER_DELAY, id3_size, mp3_frames
+from edge.media.native_stderr import decoder_messages
 from edge.media.ogg_pages import ogg_ends
 from edge.media.waveform import Waveform, WaveformBuilder, check_length
 
 _BLOCK_SAMPLES = 1 << 15
 _CONVERT = "convert it, for instance with: ffmpeg -i FILE clip.wav"
 _STDERR = 2
-_stderr_lock = threading.Lock()
 
 
 def read_audio(source: Path | bytes) -> Waveform:
@@ -89,7 +88,7 @@ def _decode(window: ByteWindow, name: str, *, whole: bool = True, slack: int = 0
 @contextmanager
 def _no_stderr() -> Iterator[None]:
     """The MP3 decoder inside libsndfile writes about damaged frames on descriptor 2, and has no switch for it."""
-    with _stderr_lock:
+    with decoder_messages():  # whose lock lets one decoder at a time turn the descriptor round
         try:
             kept = os.dup(_STDERR)
         except OSError:  # the process has no stderr

@@ -1,8 +1,9 @@
 """The two resizings of the image front end, as the model's own processing does them.
 
 The picture is fitted to the crop grid with Pillow's bilinear filter: a triangle that widens when shrinking, first
-along the width, then along the height, rounded to uint8 after each. OpenCV's linear filter does not widen,
-and its area filter is no triangle. The overview of the grid is PyTorch's bicubic: four taps, a = -0.75, no widening.
+along the width, then along the height, rounded to uint8 after each. (Later Pillow versions may turn the order
+round to save work.) OpenCV's linear filter does not widen, and its area filter is no triangle. The overview of the
+grid is PyTorch's bicubic: four taps, a = -0.75, no widening.
 """
 
 import cv2
@@ -10,12 +11,13 @@ import numpy as np
 
 _OUTPUT_ROWS = 16  # per product: few Python steps, yet few zeros in the weights
 _PRODUCT = 1 << 17  # multiplications: BLAS would wake its threads for more, which costs more than it brings
+_WEIGHT_STEPS = 1 << 22
 _STRIPE_ROWS = 256  # turned and resized along the width together, so that the copy stays small
 _HALF_STEP_TAPS = np.array([-0.09375, 0.59375, 0.59375, -0.09375], np.float32)
 
 
 def resize_bilinear(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """uint8 [height, width, 3] from uint8 [H, W, 3], within one grey level of Pillow's BILINEAR resize."""
+    """uint8 [height, width, 3] from uint8 [H, W, 3], bit for bit Pillow's BILINEAR along the width, then the height."""
     if image.shape[1] != width:
         wide = image
         image = np.empty((len(wide), width, 3), np.uint8)
@@ -47,14 +49,17 @@ def _resize_rows(image: np.ndarray, rows: int) -> np.ndarray:
         slab = source[first : first + weights.shape[1]]
         step = max(_PRODUCT // weights.size, 64)
         for left in range(0, source.shape[1], step):
-            product = weights @ slab[:, left : left + step].astype(np.float32)
+            product = weights @ slab[:, left : left + step].astype(np.float64)
             product += 0.5  # the cast truncates; weights are positive and sum to 1, so 0..255 stays 0..255
             result[start:stop, left : left + step] = product
     return result.reshape(rows, *image.shape[1:])
 
 
 def _triangle_weights(size: int, new_size: int, start: int, stop: int) -> tuple[int, np.ndarray]:
-    """First input row, and float32 [stop - start, input rows] of weights, for output rows start..stop."""
+    """First input row, and float64 [stop - start, input rows] of weights, for output rows start..stop.
+
+    They are multiples of 2^-22 like Pillow's integer weights, so that float64 sums of them are exact and round alike.
+    """
     scale = size / new_size
     reach = max(scale, 1.0)  # half the triangle's base, in input rows
     centres = (np.arange(start, stop) + 0.5) * scale
@@ -64,7 +69,7 @@ def _triangle_weights(size: int, new_size: int, start: int, stop: int) -> tuple[
     weights = np.maximum(1 - abs(taps + 0.5 - centres[:, None]) / reach, 0)
     weights *= (taps >= lowest[:, None]) & (taps < highest[:, None])
     weights /= weights.sum(axis=1, keepdims=True)
-    return int(lowest[0]), weights.astype(np.float32)
+    return int(lowest[0]), np.floor(weights * _WEIGHT_STEPS + 0.5) / _WEIGHT_STEPS
 
 
 def _sample(image: np.ndarray, factor: int, axis: int) -> np.ndarray:

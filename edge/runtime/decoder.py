@@ -11,10 +11,11 @@ import onnxruntime as ort
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import PREFILL, DecoderInfo
 from edge.errors import EdgeError
+from edge.runtime.heap import trim_heap
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
-from edge.runtime.tune import graph_path
+from edge.runtime.tune import graph_path, tuned_graph
 
 CHUNK = 256
 """Tokens per prefill call: long enough to be fast, short enough to cancel soon and to keep activations small."""
@@ -51,8 +52,16 @@ class Decoder:
     nothing to another.
     """
 
-    def __init__(self, place: Callable[[str], Path | None], info: DecoderInfo, threads: int = 0) -> None:
+    def __init__(
+        self,
+        place: Callable[[str], Path | None],
+        info: DecoderInfo,
+        threads: int = 0,
+        shared: bool = False,
+        graph: str = TEXT,
+    ) -> None:
         self.info = info
+        self._shared = shared
         self.rotary = RotaryTables(info.rotary)
         self.cache = KVCache(info)
         self.length = 0
@@ -67,13 +76,14 @@ class Decoder:
         self._no_media = np.zeros((0, info.hidden_size), np.float32)
         self._no_rows = np.zeros((0, 1), np.int64)
         self._step_binding: ort.IOBinding | None = None
-        self.graph = TEXT
-        self.open(TEXT)
+        self.graph = graph
+        self.open(graph)
 
     @classmethod
-    def load(cls, bundle: Bundle, threads: int = 0) -> "Decoder":
+    def load(cls, bundle: Bundle, threads: int = 0, graph: str = TEXT) -> "Decoder":
         """The decoder of a bundle, from its tuned copy if there is one. Raises BundleError, ResourceError."""
-        return cls(lambda name: graph_path(bundle, name), bundle.manifest.decoder, threads)
+        shared = tuned_graph(bundle, bundle.manifest.graphs[TEXT]) is not None
+        return cls(lambda name: graph_path(bundle, name), bundle.manifest.decoder, threads, shared, graph)
 
     def open(self, name: str) -> Graphs:
         """The sessions of a decoder graph, loaded now if they are not yet."""
@@ -89,10 +99,19 @@ class Decoder:
         return self._opened[name]
 
     def select(self, name: str) -> None:
-        """Computes with this graph from now on. Another one than before empties the KV cache."""
+        """Computes with this graph from now on. Another one than before empties the KV cache.
+
+        Graphs of a tuned bundle stay open: they map the same weights. Others have a packed copy each, so the one
+        before is closed first.
+        """
+        if name == self.graph:
+            return
+        self.length, self._step_binding = 0, None
+        if not self._shared:
+            self._opened.pop(self.graph)
+            trim_heap()
         self.open(name)
-        if name != self.graph:
-            self.graph, self.length, self._step_binding = name, 0, None
+        self.graph = name
 
     def reserve(self, tokens: int, long: bool | None = None) -> None:
         """Room for a sequence of `tokens`; `long` picks the rotary regime (by default what `tokens` asks for).

@@ -120,8 +120,12 @@ def generate(
     first_unused: int | None,
     constraint: LogitsFilter | None,
     clock: Clock,
+    placeholders: tuple[int, ...] = (),
 ) -> Iterator[Progress | Sampled]:
-    """Yields prefill progress, then one Sampled per token, at most `max_new`. Raises Cancelled from the decoder."""
+    """Yields prefill progress, then one Sampled per token, at most `max_new`. Raises Cancelled from the decoder.
+
+    Never sampled: ids from `first_unused` on, and `placeholders`, which would be taken for media in the next turn.
+    """
     sampler.observe(sequence.ids)
     steps = prefill(sequence, max_new, bounded)
     for count in range(max_new):
@@ -131,7 +135,11 @@ def generate(
             else:
                 yield item
         computed = time.monotonic()
-        sampled = _sample(logits.copy(), sampler, stop_tokens, first_unused, constraint)
+        allowed = logits.copy()
+        if first_unused is not None:
+            allowed[first_unused:] = -np.inf
+        allowed[list(placeholders)] = -np.inf
+        sampled = _sample(allowed, sampler, stop_tokens, constraint)
         clock.token(computed)
         yield sampled
         if sampled.stops:
@@ -147,11 +155,8 @@ def _sample(
     logits: np.ndarray,
     sampler: Sampler,
     stop_tokens: frozenset[int],
-    first_unused: int | None,
     constraint: LogitsFilter | None,
 ) -> Sampled:
-    if first_unused is not None:
-        logits[first_unused:] = -np.inf
     wanted = sampler.options.logprobs
     raw = logits.copy() if wanted is not None else logits
     if constraint:
