@@ -56,6 +56,15 @@ CONTENDERS = (
         env=PRIVATE_HOME,
     ),
     Contender(
+        "phi-edge-fast",
+        "phi-edge, int4 block 128, int8 for prompts, tuned",
+        "benchmarks.peers.engines.phi_edge",
+        own=True,
+        export=(*EXPORT, "--fast-prefill"),
+        env=PRIVATE_HOME,
+        prepare=("-m", "edge.cli.main", "bundle", "tune", "{out}/bundle"),
+    ),
+    Contender(
         "genai",
         "onnxruntime-genai, int4 (builder's defaults: block 32)",
         "benchmarks.peers.engines.genai",

@@ -24,8 +24,12 @@ def physical_cores() -> int:
     return max(1, len(cores))
 
 
-def session_options(threads: int) -> ort.SessionOptions:
-    """0 threads: one per physical core. Raises UsageError; onnxruntime would really start a million threads."""
+def session_options(threads: int, prepacked: bool = False) -> ort.SessionOptions:
+    """0 threads: one per physical core. Raises UsageError; onnxruntime would really start a million threads.
+
+    `prepacked` graphs have their packed weights in a file. They are packed all the same, to be compared and dropped:
+    one after the other, that needs memory for one.
+    """
     if not 0 <= threads <= MAX_THREADS:
         raise UsageError(f"--threads is {threads}, it must be between 0 and {MAX_THREADS}", "0 takes every core")
     options = ort.SessionOptions()
@@ -35,7 +39,7 @@ def session_options(threads: int) -> ort.SessionOptions:
     options.enable_cpu_mem_arena = False  # the peak of a prefill would stay resident
     options.enable_mem_pattern = False  # shapes change with every prompt
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.add_session_config_entry("session.prepack.enable_parallel", "1")
+    options.add_session_config_entry("session.prepack.enable_parallel", "0" if prepacked else "1")
     return options
 
 

@@ -22,7 +22,7 @@ def adapter_weights(
     formats: dict[str, WeightFormat] = {"": body, FAST: ChannelFormat()} if fast else {"": body}
     table = WeightTable(tensors)
     for suffix, fmt in formats.items():
-        group = "prefill" if suffix else f"{adapter.name} LoRA"
+        group = f"{adapter.name} LoRA" + (" prefill" if suffix else "")
         for index in range(spec.layers):
             for matrix, (rows, columns) in _shapes(spec).items():
                 name = f"lora.{adapter.name}.layers.{index}.{matrix}"
