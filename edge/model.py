@@ -20,10 +20,14 @@ from edge.runtime.decoder import Decoder
 from edge.runtime.encoder import Encoders
 from edge.runtime.generate import Sequence as TokenSequence
 from edge.runtime.heap import trim_heap
+from edge.runtime.memory import require_memory
 
 if TYPE_CHECKING:
     from edge.conversation import Conversation
     from edge.media_embeddings import MediaEmbeddings
+
+SHORTEST_CONVERSATION = 1024
+"""Tokens that there must be memory for at the start; a longer conversation asks for more when it comes to it."""
 
 
 class Model:
@@ -36,6 +40,7 @@ class Model:
         self.manifest = manifest
         if mode not in manifest.modes:
             raise InputError(f"the bundle {manifest.name} has no mode {mode}", "use a Phi-4-multimodal bundle")
+        require_memory(bundle, mode, SHORTEST_CONVERSATION)
         first, *others = GRAPHS_OF[mode]
         self.encoders = Encoders.of(bundle, threads)
         with ThreadPoolExecutor(2) as pool:  # a tokenizer of 200k entries takes most of a second, too

@@ -5,6 +5,7 @@ import onnxruntime as ort
 
 from edge.bundle.manifest import DecoderInfo
 from edge.errors import ResourceError
+from edge.system_memory import available_memory
 
 GRANULE = 256
 """Capacity is rounded up to this many tokens; untouched pages of a buffer cost no memory."""
@@ -28,6 +29,9 @@ class KVCache:
             return False
         info = self._info
         capacity = -(-tokens // GRANULE) * GRANULE
+        free = available_memory()
+        if free is not None and (capacity - self.capacity) * self.bytes_per_token() > free:
+            raise self._refusal(capacity)  # overcommitted memory would not fail here, but kill the process later
         try:
             for layer in range(info.layers):
                 for kind in ("key", "value"):
@@ -39,10 +43,13 @@ class KVCache:
         except MemoryError:
             self.buffers.clear()
             self.capacity = 0
-            need = capacity * self.bytes_per_token() / 1e9
-            raise ResourceError(
-                f"the KV cache for {capacity:,} tokens needs {need:.1f} GB, which this machine does not have",
-                "use a shorter prompt or a smaller --max-tokens",
-            ) from None
+            raise self._refusal(capacity) from None
         self.capacity = capacity
         return True
+
+    def _refusal(self, capacity: int) -> ResourceError:
+        need = capacity * self.bytes_per_token() / 1e9
+        return ResourceError(
+            f"the KV cache for {capacity:,} tokens needs {need:.1f} GB, which this machine does not have",
+            "use a shorter prompt or a smaller --max-tokens",
+        )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import GRAPHS_OF, PREFILL, TensorGroup
 from edge.errors import ResourceError
 from edge.runtime.tune import tuned_graph
+from edge.system_memory import available_memory
 
 BASE = 120 << 20
 """Interpreter, numpy, onnxruntime and the other libraries."""
@@ -62,33 +62,17 @@ def predict_memory(bundle: Bundle, mode: str, tokens: int) -> MemoryNeed:
     return MemoryNeed(BASE + tokenizer, weights, encoders, activations, kv_cache)
 
 
-def require_memory(bundle: Bundle, mode: str, tokens: int) -> None:
-    """Raises ResourceError with the numbers when the machine has less free memory than the bundle will take."""
-    free, need = available_memory(), predict_memory(bundle, mode, tokens)
+def require_memory(bundle: Bundle, mode: str, tokens: int, free: int | None = None) -> None:
+    """Raises ResourceError with the numbers when less is `free` (by default: here and now) than the bundle takes."""
+    free = available_memory() if free is None else free
+    need = predict_memory(bundle, mode, tokens)
     if free is not None and need.total > free:
+        encoders = f", {need.encoders / 1e9:.1f} encoders" if need.encoders else ""
         raise ResourceError(
-            f"{bundle.manifest.name} needs about {need.total / 1e9:.1f} GB for {mode} "
-            f"({need.weights / 1e9:.1f} weights, {need.encoders / 1e9:.1f} encoders, "
-            f"{need.kv_cache / 1e9:.1f} KV cache), {free / 1e9:.1f} GB are free",
-            "close other programs, run  edge bundle tune  once, or use a smaller bundle",
+            f"{bundle.manifest.name} needs about {need.total / 1e9:.1f} GB for {mode} ({need.weights / 1e9:.1f} weights"
+            f"{encoders}, {need.kv_cache / 1e9:.1f} KV cache of {tokens:,} tokens), {free / 1e9:.1f} GB are free",
+            "close other programs or use a smaller bundle",
         )
-
-
-def available_memory() -> int | None:
-    """Free and reclaimable bytes, within the limit of the control group; None where the system does not say."""
-    free = None
-    for line in _lines(Path("/proc/meminfo")):
-        if line.startswith("MemAvailable:"):
-            free = int(line.split()[1]) * 1024
-    group = Path("/sys/fs/cgroup")
-    for limit_file, usage_file in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        limit, usage = _number(group / limit_file), _number(group / usage_file)
-        if limit is not None and usage is not None and (free is None or limit - usage < free):
-            free = limit - usage
-    return free
 
 
 def _loaded(groups: Iterable[TensorGroup], tuned: bool) -> int:
@@ -99,15 +83,3 @@ def _loaded(groups: Iterable[TensorGroup], tuned: bool) -> int:
         packed = group.bytes * (1 + 1 / 16) if group.block else group.bytes
         total += int(packed if tuned else packed + group.bytes)
     return total
-
-
-def _number(path: Path) -> int | None:
-    text = "".join(_lines(path))
-    return int(text) if text.isdigit() else None
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
