@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edge.answer import Answer
 from edge.errors import InputError, UsageError
-from edge.events import Done, Event, FinishReason, Mode, ModeSwitch, Reprefill, Usage, mode_of
+from edge.events import Done, Event, FinishReason, LongContext, Mode, ModeSwitch, Reprefill, Usage, mode_of
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
@@ -170,8 +170,9 @@ class Conversation:
                 else:
                     yield found
             clock.encoded()
-            graph = self.model.decoder_graph(turn.mode)
-            reused = self.model.sequence.reuse(turn.prompt.ids, media, graph)
+            reused = self._reuse(turn, media)
+            if not reused and self._becomes_long(turn):
+                yield LongContext(len(turn.prompt.ids), self.model.decoder.rotary.short_limit or 0)
             for item in self._sampled(turn, clock):
                 if isinstance(item, Reprefill) and not answer.count:
                     reused = 0
@@ -195,6 +196,25 @@ class Conversation:
             yield ModeSwitch(self.mode, turn.mode, 0 if same else len(self._known.ids))
         if turn.placeholders:
             yield from model.media.embed(turn.prompt.ids, turn.placeholders, turn.attached, turn.mode)
+
+    def _reuse(self, turn: _Turn, media: list[MediaTokens]) -> int:
+        """How many tokens of the prompt are in the KV cache already.
+
+        A first turn takes nothing of another conversation that was read with other position factors: nobody needs to
+        hear that it is read again.
+        """
+        decoder = self.model.decoder
+        if not self._known.ids and decoder.rotary.long != decoder.rotary.needs_long(self._expected(turn)):
+            decoder.rewind(0)
+        return self.model.sequence.reuse(turn.prompt.ids, media, self.model.decoder_graph(turn.mode))
+
+    def _becomes_long(self, turn: _Turn) -> bool:
+        needs_long = self.model.decoder.rotary.needs_long
+        return needs_long(self._expected(turn)) and not needs_long(len(self._known.ids))
+
+    def _expected(self, turn: _Turn) -> int:
+        """Tokens that the position factors are chosen for before the prompt is read."""
+        return len(turn.prompt.ids) + (turn.options.max_tokens or 0)
 
     def _sampled(self, turn: _Turn, clock: Clock) -> Iterator[Any]:
         manifest, options = self.model.manifest, turn.options

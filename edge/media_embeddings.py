@@ -11,7 +11,7 @@ from edge.media.attachment import Clip, Picture
 from edge.prompt.parts import Placeholder
 from edge.runtime.encoder import Encoders
 from edge.runtime.media_tokens import MediaTokens
-from edge.runtime.speech import WINDOW, encode_speech, encoder_frames
+from edge.runtime.speech import WINDOW, batch_rows, encode_speech, encoder_frames
 from edge.runtime.vision import encode_crops
 
 CACHE_BYTES = 256 << 20
@@ -35,15 +35,16 @@ class MediaEmbeddings:
         mode: Mode,
     ) -> Iterator[Encode | MediaTokens]:
         """MediaTokens for each placeholder, in prompt order, and progress before each. Raises Cancelled."""
-        clips = sum(isinstance(attached[one.key], Clip) for one in placeholders)
+        clips = [media for one in placeholders if isinstance(media := attached[one.key], Clip)]
+        longest = max((len(clip.features) for clip in clips), default=0)
         position = 0
         for placeholder in placeholders:
             position = ids.index(placeholder.token, position)
             media = attached[placeholder.key]
             if isinstance(media, Clip):
-                hide_padding = clips > 1 and encoder_frames(len(media.features)) > WINDOW
-                key = f"{media.key}:{hide_padding}"
-                yield from self._encode_clip(key, media, hide_padding)
+                batch, padding = len(clips) > 1, batch_rows(len(media.features), longest)
+                key = f"{media.key}:{padding}:{batch and encoder_frames(len(media.features)) > WINDOW}"
+                yield from self._encode_clip(key, media, padding, batch)
                 embeddings = self._encoders.run(SPEECH_PROJECTORS[mode], encoded=self._made[key])
                 yield MediaTokens(position, f"{key}:{SPEECH_PROJECTORS[mode]}", embeddings)
             else:
@@ -53,11 +54,11 @@ class MediaEmbeddings:
                 yield MediaTokens(position, media.key, embeddings)
             position += placeholder.count
 
-    def _encode_clip(self, key: str, clip: Clip, hide_padding: bool) -> Iterator[Encode]:
+    def _encode_clip(self, key: str, clip: Clip, padding: int, batch: bool) -> Iterator[Encode]:
         if key not in self._made:
             total = -(-encoder_frames(len(clip.features)) // WINDOW)
             windows: list[np.ndarray] = []
-            for window in encode_speech(self._encoders, clip.features, hide_padding):
+            for window in encode_speech(self._encoders, clip.features, padding, batch):
                 windows.append(window)
                 yield Encode("speech", len(windows), total)
             self._keep(key, np.concatenate(windows))

@@ -137,7 +137,7 @@ def load_reference(native: Path, mode: str = "text") -> Any:
         warnings.simplefilter("ignore")
         import torch
 
-        torch.set_num_threads(2)
+        torch.set_num_threads(1)
         model, loading = import_transformers().Phi4MultimodalForCausalLM.from_pretrained(
             native, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
         )

@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.events import LongContext, Prefill, Reprefill
+from edge.events import Prefill, Reprefill
 from edge.runtime.clock import Clock
 from edge.runtime.decoder import CHUNK, TEXT, Decoder
 from edge.runtime.media_tokens import MediaTokens, changed_media, media_between
 from edge.runtime.sampling import Sampler, top_logprobs
 
-Progress = Prefill | Reprefill | LongContext
+Progress = Prefill | Reprefill
 
 
 class LogitsFilter(Protocol):
@@ -72,11 +72,8 @@ def prefill(sequence: Sequence, max_new: int, bounded: bool) -> Iterator[Progres
     decoder, ids = sequence.decoder, sequence.ids
     long = decoder.rotary.needs_long(len(ids) + (max_new if bounded else 0))
     cached = decoder.length
-    if long != decoder.rotary.long:
-        if cached:
-            yield Reprefill(len(ids), _regime_reason(decoder, long))
-        elif long:
-            yield LongContext(len(ids), decoder.rotary.short_limit or 0)
+    if cached and long != decoder.rotary.long:
+        yield Reprefill(len(ids), _regime_reason(decoder, long))
     decoder.reserve(len(ids) + min(max_new, CHUNK), long)
     yield from _compute(sequence)
 

@@ -56,7 +56,7 @@ def audio_tensors_of_the_whole_model() -> dict[str, tuple[int, ...]]:
 
 def audio_embedding(seed: int = 0, **changes: Any) -> Any:
     """transformers' audio module, projectors included, with weights that make every part matter."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     config = multimodal_config(**changes)
     config.audio_config._attn_implementation = "eager"
     with warnings.catch_warnings():

@@ -56,7 +56,7 @@ def random_model(seed: int = 0) -> Any:
         import torch
         from transformers import Phi4MultimodalConfig, Phi4MultimodalForCausalLM
 
-        torch.set_num_threads(2)
+        torch.set_num_threads(1)
         config = Phi4MultimodalConfig(vision_config=VISION, audio_config=AUDIO, **TEXT)
         model = Phi4MultimodalForCausalLM._from_config(config, attn_implementation="eager").eval()
     random = torch.Generator().manual_seed(seed)
