@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,6 +26,16 @@ from benchmarks.peers.synthetic_tokenizer import write_tokenizer
 INITIALIZER_RANGE = 0.02
 MAX_SHARD_BYTES = 5_000_000_000
 CHUNK_VALUES = 1 << 18
+
+
+class Layout(Protocol):
+    """What a checkpoint consists of: name -> shape of its tensors in file order, and its two configs."""
+
+    def tensors(self) -> dict[str, tuple[int, ...]]: ...
+
+    def config(self) -> dict[str, Any]: ...
+
+    def generation_config(self) -> dict[str, Any]: ...
 
 
 @cache
@@ -48,7 +59,7 @@ def to_bf16(values: np.ndarray) -> np.ndarray:
 def tensor_chunks(name: str, shape: tuple[int, ...], seed: int) -> Iterator[np.ndarray]:
     """The tensor's bf16 values in row-major order, CHUNK_VALUES of them at a time; norm weights are 1."""
     count = math.prod(shape)
-    if len(shape) == 1:
+    if len(shape) == 1 and "norm" in name and name.endswith(".weight"):
         yield to_bf16(np.ones(count, np.float32))
         return
     random = np.random.SFC64([seed, zlib.crc32(name.encode())])
@@ -71,7 +82,8 @@ def split_shards(shapes: dict[str, tuple[int, ...]], max_bytes: int) -> list[dic
     return shards
 
 
-def write_shard(path: Path, shapes: dict[str, tuple[int, ...]], seed: int) -> None:
+def write_shard(path: Path, shapes: dict[str, tuple[int, ...]], seed: int, sparse: bool = False) -> None:
+    """With `sparse` all values are zero and take no space on disk: enough to check names and shapes."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, shape in shapes.items():
@@ -82,25 +94,30 @@ def write_shard(path: Path, shapes: dict[str, tuple[int, ...]], seed: int) -> No
     text += b" " * (-len(text) % 8)  # the format wants the data aligned to 8 bytes
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
+        if sparse:
+            file.truncate(8 + len(text) + offset)
+            return
         for name, shape in shapes.items():
             for chunk in tensor_chunks(name, shape, seed):
                 file.write(chunk.data)
 
 
-def write_weights(directory: Path, geometry: Geometry, seed: int, max_bytes: int = MAX_SHARD_BYTES) -> None:
+def write_weights(
+    directory: Path, geometry: Layout, seed: int, max_bytes: int = MAX_SHARD_BYTES, sparse: bool = False
+) -> None:
     """model-0000K-of-0000N.safetensors and their index, as `save_pretrained` would lay them out."""
     shards = split_shards(geometry.tensors(), max_bytes)
     weight_map: dict[str, str] = {}
     for number, shapes in enumerate(shards, 1):
         file_name = f"model-{number:05}-of-{len(shards):05}.safetensors"
-        write_shard(directory / file_name, shapes, seed)
+        write_shard(directory / file_name, shapes, seed, sparse)
         weight_map |= dict.fromkeys(shapes, file_name)
     total = 2 * sum(math.prod(shape) for shape in geometry.tensors().values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     (directory / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
 
 
-def write_checkpoint(directory: Path, geometry: Geometry, seed: int = 0) -> None:
+def write_checkpoint(directory: Path, geometry: Layout, seed: int = 0, sparse: bool = False) -> None:
     """The whole directory; it appears under its name only when complete. An existing one is left alone."""
     if directory.exists():
         return
@@ -110,7 +127,7 @@ def write_checkpoint(directory: Path, geometry: Geometry, seed: int = 0) -> None
     (partial / "config.json").write_text(json.dumps(geometry.config(), indent=1))
     (partial / "generation_config.json").write_text(json.dumps(geometry.generation_config(), indent=1))
     write_tokenizer(partial)
-    write_weights(partial, geometry, seed)
+    write_weights(partial, geometry, seed, MAX_SHARD_BYTES, sparse)
     partial.rename(directory)
 
 
