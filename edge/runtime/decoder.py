@@ -14,7 +14,8 @@ from edge.errors import EdgeError
 from edge.runtime.heap import trim_heap
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.rotary import RotaryTables
-from edge.runtime.tune import graph_path, load_graph, tuned_graph
+from edge.runtime.session import open_session, session_options
+from edge.runtime.tune import graph_path, tuned_graph
 
 CHUNK = 256
 """Tokens per prefill call: long enough to be fast, short enough to cancel soon and to keep activations small."""
@@ -91,8 +92,8 @@ class Decoder:
             if graph is None:
                 raise EdgeError(f"the bundle has no decoder for {name}", "choose another bundle")
             with ThreadPoolExecutor(2) as pool:  # both wait for the disk most of the time
-                second = pool.submit(load_graph, fast, self._threads) if fast else None
-                first = load_graph(graph, self._threads)
+                second = pool.submit(open_session, fast, session_options(self._threads)) if fast else None
+                first = open_session(graph, session_options(self._threads))
             media = any(one.name == "media" for one in first.get_inputs())
             self._opened[name] = Graphs(first, second.result() if second else None, media)
         return self._opened[name]

@@ -9,7 +9,8 @@ import onnxruntime as ort
 from edge.bundle.bundle import Bundle
 from edge.errors import EdgeError
 from edge.runtime.decoder import Cancelled
-from edge.runtime.tune import graph_path, load_graph
+from edge.runtime.session import open_session, session_options
+from edge.runtime.tune import graph_path
 
 
 class Encoders:
@@ -30,7 +31,7 @@ class Encoders:
             graph = self._place(name)
             if graph is None:
                 raise EdgeError(f"the bundle has no graph {name}", "choose another bundle")
-            self._opened[name] = load_graph(graph, self._threads)
+            self._opened[name] = open_session(graph, session_options(self._threads))
         return self._opened[name]
 
     def run(self, name: str, **inputs: np.ndarray) -> np.ndarray:

@@ -77,11 +77,6 @@ def graph_path(bundle: Bundle, name: str) -> Path | None:
     return (file and (tuned_graph(bundle, file) or bundle.file(file))) or None
 
 
-def load_graph(graph: Path, threads: int) -> ort.InferenceSession:
-    """A session for what `graph_path` gave. Raises BundleError, ResourceError."""
-    return open_session(graph, session_options(threads, prepacked=(graph.parent / RECORD).is_file()))
-
-
 def tuned_fault(bundle: Bundle, hash_weights: bool = False) -> str:
     """Why the tuned copy of this bundle must not be used, "" when it may.
 
