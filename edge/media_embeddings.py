@@ -53,6 +53,7 @@ class MediaEmbeddings:
                 embeddings = self._encoders.run("vision_projector", patches=patches, order=media.order())
                 yield MediaTokens(position, media.key, embeddings)
             position += placeholder.count
+        self._encoders.rest()
 
     def _encode_clip(self, key: str, clip: Clip, padding: int, batch: bool) -> Iterator[Encode]:
         if key not in self._made:

@@ -12,10 +12,12 @@ from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import PREFILL, DecoderInfo
 from edge.errors import EdgeError
 from edge.runtime.heap import trim_heap
+from edge.runtime.huge_pages import Promotion
 from edge.runtime.kv_cache import KVCache
+from edge.runtime.mapped_weights import release_mapped
 from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
-from edge.runtime.tune import graph_path, tuned_graph
+from edge.runtime.tune import graph_path, tuned_copy
 
 CHUNK = 256
 """Tokens per prefill call: long enough to be fast, short enough to cancel soon and to keep activations small."""
@@ -49,7 +51,7 @@ class Decoder:
     """`length` tokens are in the KV cache, computed with `graph`. Not thread-safe, except for `cancel`.
 
     Graphs are opened when first selected; they share one KV cache, because a key computed with one adapter means
-    nothing to another.
+    nothing to another. `tuned` is the directory of tuned copies, if they are used.
     """
 
     def __init__(
@@ -57,16 +59,17 @@ class Decoder:
         place: Callable[[str], Path | None],
         info: DecoderInfo,
         threads: int = 0,
-        shared: bool = False,
+        tuned: Path | None = None,
         graph: str = TEXT,
     ) -> None:
         self.info = info
-        self._shared = shared
+        self._tuned = tuned
         self.rotary = RotaryTables(info.rotary)
         self.cache = KVCache(info)
         self.length = 0
         self._place, self._threads = place, threads
         self._opened: dict[str, Graphs] = {}
+        self._promotion: Promotion | None = None
         self._run_options = ort.RunOptions()
         self._seqlens = np.zeros(1, np.int32)
         self._total = np.zeros((), np.int32)
@@ -82,8 +85,7 @@ class Decoder:
     @classmethod
     def load(cls, bundle: Bundle, threads: int = 0, graph: str = TEXT) -> "Decoder":
         """The decoder of a bundle, from its tuned copy if there is one. Raises BundleError, ResourceError."""
-        shared = tuned_graph(bundle, bundle.manifest.graphs[TEXT]) is not None
-        return cls(lambda name: graph_path(bundle, name), bundle.manifest.decoder, threads, shared, graph)
+        return cls(lambda name: graph_path(bundle, name), bundle.manifest.decoder, threads, tuned_copy(bundle), graph)
 
     def open(self, name: str) -> Graphs:
         """The sessions of a decoder graph, loaded now if they are not yet."""
@@ -95,6 +97,10 @@ class Decoder:
                 second = pool.submit(open_session, fast, session_options(self._threads)) if fast else None
                 first = open_session(graph, session_options(self._threads))
             media = any(one.name == "media" for one in first.get_inputs())
+            if not self._tuned:
+                trim_heap()
+                self._promotion = Promotion()
+                self._promotion.start()
             self._opened[name] = Graphs(first, second.result() if second else None, media)
         return self._opened[name]
 
@@ -107,9 +113,13 @@ class Decoder:
         if name == self.graph:
             return
         self.length, self._step_binding = 0, None
-        if not self._shared:
-            self._opened.pop(self.graph)
+        if not self._tuned:
+            if self._promotion:
+                self._promotion.stop()
+            self._opened.pop(self.graph, None)
             trim_heap()
+        else:
+            release_mapped(self._tuned)
         self.open(name)
         self.graph = name
 

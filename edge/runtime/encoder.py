@@ -9,21 +9,22 @@ import onnxruntime as ort
 from edge.bundle.bundle import Bundle
 from edge.errors import EdgeError
 from edge.runtime.decoder import Cancelled
+from edge.runtime.mapped_weights import release_mapped
 from edge.runtime.session import open_session, session_options
-from edge.runtime.tune import graph_path
+from edge.runtime.tune import graph_path, tuned_copy
 
 
 class Encoders:
     """Not thread-safe, except for `cancel`."""
 
-    def __init__(self, place: Callable[[str], Path | None], threads: int = 0) -> None:
-        self._place, self._threads = place, threads
+    def __init__(self, place: Callable[[str], Path | None], threads: int = 0, tuned: Path | None = None) -> None:
+        self._place, self._threads, self._tuned = place, threads, tuned
         self._opened: dict[str, ort.InferenceSession] = {}
         self._run_options = ort.RunOptions()
 
     @classmethod
     def of(cls, bundle: Bundle, threads: int = 0) -> "Encoders":
-        return cls(lambda name: graph_path(bundle, name), threads)
+        return cls(lambda name: graph_path(bundle, name), threads, tuned_copy(bundle))
 
     def open(self, name: str) -> ort.InferenceSession:
         """The session of an encoder or projector graph. Raises BundleError, ResourceError."""
@@ -31,7 +32,7 @@ class Encoders:
             graph = self._place(name)
             if graph is None:
                 raise EdgeError(f"the bundle has no graph {name}", "choose another bundle")
-            self._opened[name] = open_session(graph, session_options(self._threads))
+            self._opened[name] = open_session(graph, session_options(self._threads, plan_reuse=False))
         return self._opened[name]
 
     def run(self, name: str, **inputs: np.ndarray) -> np.ndarray:
@@ -47,6 +48,11 @@ class Encoders:
             raise EdgeError(f"{name} failed: {str(error)[:300]}", "try  edge doctor") from None
         assert isinstance(result, np.ndarray)
         return result
+
+    def rest(self) -> None:
+        """Their weights are not needed until something new is attached."""
+        if self._tuned:
+            release_mapped(self._tuned)
 
     def cancel(self) -> None:
         """Stops the running call, or the next one; from any thread. `resume` takes it back."""

@@ -62,10 +62,16 @@ def tuned_directory(bundle: Bundle) -> Path:
     return cache.absolute() / "tuned" / f"{bundle.digest[:16]}-{cpu_key()}"
 
 
-def tuned_graph(bundle: Bundle, graph: str) -> Path | None:
-    """The tuned copy of a graph of this bundle for this CPU, if there is one and nobody has touched it since."""
+def tuned_copy(bundle: Bundle) -> Path | None:
+    """The directory of tuned graphs of this bundle for this CPU, if there is one and nobody has touched it since."""
     directory = tuned_directory(bundle)
-    return directory / graph if directory.is_dir() and not tuned_fault(bundle) else None
+    return directory if directory.is_dir() and not tuned_fault(bundle) else None
+
+
+def tuned_graph(bundle: Bundle, graph: str) -> Path | None:
+    """The tuned copy of a graph, if there is one."""
+    directory = tuned_copy(bundle)
+    return directory / graph if directory else None
 
 
 def graph_path(bundle: Bundle, name: str) -> Path | None:
