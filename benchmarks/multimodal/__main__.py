@@ -107,6 +107,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Measure at least 3 times before you quote.")] = 3,
     decode_tokens: Annotated[int, typer.Option(min=2, help="Length of every answer.")] = 100,
     threads: Annotated[int, typer.Option(min=1)] = 2,
+    idle: Annotated[float, typer.Option(min=0, help="Seconds between the first and the second answer.")] = 0,
     bundle: Annotated[list[str], typer.Option(help="int4 or int4-fast; repeat for several.")] = [],  # noqa: B006
     only: Annotated[list[str], typer.Option(help="A case by name; repeat for several.")] = [],  # noqa: B006
     mini_bundle: Annotated[Path | None, typer.Option("--mini", help="A Phi-4-mini bundle to compare with.")] = None,
@@ -131,7 +132,7 @@ def main(
     if tune:
         ready = [(one if one.name == MINI else tuned(one), files) for one, files in ready]
         tune_s = {one.name: tune_copy(one, files, logs / f"{one.name}.tune.log") for one, files in ready}
-    request = {"threads": threads, "decode_tokens": decode_tokens}
+    request = {"threads": threads, "decode_tokens": decode_tokens, "idle_s": idle}
     cases = [] if export_only else [case for case in CASES if case.name in asked]
     report: dict[str, Any] = {
         "schema": 1,
@@ -139,7 +140,13 @@ def main(
         "command": shlex.join(["python", "-m", "benchmarks.multimodal", *sys.argv[1:]]),
         "commit": git_commit(Path(__file__).resolve().parents[2]),
         "machine": machine_facts(),
-        "settings": {"layers": layers, "rounds": rounds, "threads": threads, "decode_tokens": decode_tokens},
+        "settings": {
+            "layers": layers,
+            "rounds": rounds,
+            "threads": threads,
+            "decode_tokens": decode_tokens,
+            "idle_s": idle,
+        },
         "bundles": {one.name: one.title for one, _ in ready},
         "exports": records,
         "tune_s": tune_s,

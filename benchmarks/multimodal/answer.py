@@ -1,7 +1,7 @@
 """A measured child: loads a bundle, answers one case, reports one JSON object on stdout.
 
-The request arrives as JSON on stdin: {"model": directory, "case": name, "threads": n, "decode_tokens": n}. The
-directory is a bundle, or holds one as `bundle`.
+The request arrives as JSON on stdin: {"model": directory, "case": name, "threads": n, "decode_tokens": n,
+"idle_s": s}. The directory is a bundle, or holds one as `bundle`; before the second answer nothing happens for idle_s.
 """
 
 import json
@@ -17,7 +17,7 @@ from benchmarks.multimodal.cases import RATE, Turn, case_named
 from benchmarks.multimodal.synthetic_media import picture, recording, words
 from benchmarks.peers.engines.protocol import process_memory
 from edge.conversation import TurnOptions
-from edge.events import Done, Event
+from edge.events import Done, Event, mode_of
 from edge.model import Model, load
 from edge.prompt.message import Message
 
@@ -68,10 +68,14 @@ def main() -> None:
     case, decode_tokens = case_named(request["case"]), request["decode_tokens"]
     home = Path(request["model"])
     start = time.perf_counter()
-    model = never_stopping(load(home / "bundle" if (home / "bundle").is_dir() else home, request["threads"]))
+    bundle = home / "bundle" if (home / "bundle").is_dir() else home
+    opening = case.turns[0]
+    mode = mode_of(bool(opening.side), bool(opening.seconds))
+    model = never_stopping(load(bundle, request["threads"], mode))
     load_s = time.perf_counter() - start
     first = [ask(model, turn, decode_tokens, seed) for seed, turn in enumerate(case.turns)]
     once = process_memory()
+    time.sleep(request.get("idle_s", 0))
     again = ask(model, case.turns[0], decode_tokens, len(case.turns))
     report = {
         "versions": {name: version(name) for name in ("onnxruntime", "numpy")},

@@ -79,7 +79,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         *(f"- failed: {line}" for line in failures(report)),
         f"\nMachine: {machine['cpu']} ({', '.join(machine['cpu_features'])}), {machine['cpus']} CPUs, "
         f"{machine['memory_bytes'] / 1e9:.0f} GB, {machine['system']}, governor {machine['governor']}. "
-        f"Rounds: {settings['rounds']}, threads: {settings['threads']}. "
+        f"Rounds: {settings['rounds']}, threads: {settings['threads']}, {settings['idle_s']:g} s between the answers. "
         f"Busy before a run: at most {busiest(report):.0%}.",
         f"Versions: {versions(report)}. Commit {report['commit']}, {report['created']}.",
         f"\n    {report['command']}\n",

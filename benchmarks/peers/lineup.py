@@ -57,12 +57,11 @@ CONTENDERS = (
     ),
     Contender(
         "phi-edge-fast",
-        "phi-edge, int4 block 128, int8 for prompts, tuned",
+        "phi-edge, int4 block 128, int8 for prompts, as exported",
         "benchmarks.peers.engines.phi_edge",
         own=True,
         export=(*EXPORT, "--fast-prefill"),
         env=PRIVATE_HOME,
-        prepare=("-m", "edge.cli.main", "bundle", "tune", "{out}/bundle"),
     ),
     Contender(
         "genai",

@@ -190,7 +190,7 @@ def report() -> dict[str, Any]:
             "governor": "performance",
             "system": "Linux",
         },
-        "settings": {"layers": 32, "rounds": 3, "threads": 2, "decode_tokens": 100},
+        "settings": {"layers": 32, "rounds": 3, "threads": 2, "decode_tokens": 100, "idle_s": 0},
         "bundles": {"int4-tuned": "int4, tuned", "phi4-mini": "Phi-4-mini's bundle"},
         "exports": {"int4": {"seconds": 60.0, "peak_rss_bytes": 5e8, "disk_bytes": 3.5e9, "error": ""}},
         "tune_s": {"int4-tuned": 12.3},
