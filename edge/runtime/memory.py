@@ -6,14 +6,21 @@ from dataclasses import dataclass, fields
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import GRAPHS_OF, PREFILL, TensorGroup
 from edge.errors import ResourceError
-from edge.runtime.tune import tuned_graph
+from edge.runtime.decoder import CHUNK
+from edge.runtime.tune import tuned_copy
 from edge.system_memory import available_memory
 
-BASE = 120 << 20
-"""Interpreter, numpy, onnxruntime and the other libraries."""
+BASE = 150 << 20
+"""Interpreter, numpy, onnxruntime, the front ends and what the heap loses to fragments."""
 
-TOKENIZER_FACTOR = 12
-"""Memory of a loaded tokenizer per byte of tokenizer.json; a vocabulary of 200k entries takes about 150 MB."""
+TOKENIZER_FACTOR = 14
+"""Memory of a loaded tokenizer per byte of tokenizer.json."""
+
+PACKED = 1.05
+"""int4 blocks in memory over those in the file: the kernels keep sums of blocks beside the scales."""
+
+CHUNK_VALUES = 40
+"""Intermediate values of a prompt chunk, per token and element of the hidden state."""
 
 GROUPS_OF = {
     "text": ("attention", "mlp", "head", "norms"),
@@ -47,16 +54,20 @@ def predict_memory(bundle: Bundle, mode: str, tokens: int) -> MemoryNeed:
     """For a conversation of `tokens` in one mode."""
     manifest = bundle.manifest
     decoder, *others = GRAPHS_OF[mode]
-    tuned = tuned_graph(bundle, manifest.graphs[decoder]) is not None
+    tuned = tuned_copy(bundle) is not None
     wanted = {*GROUPS_OF["text"], *GROUPS_OF[decoder]}
     if decoder + PREFILL in manifest.graphs:
         wanted |= {"prefill", f"{decoder} LoRA prefill"}
     groups = manifest.quantisation
     tied = not any(group.name == "head" for group in groups)
-    weights = _loaded((g for g in groups if g.name in wanted or (tied and g.name == "embedding")), tuned)
-    encoders = sum(_loaded((g for g in groups if g.name in GROUPS_OF.get(name, ())), tuned) for name in others)
-    activations = max((ENCODER_ACTIVATIONS.get(name, 0) for name in others), default=0)
+    weights = _loaded(g for g in groups if g.name in wanted or (tied and g.name == "embedding"))
+    # a tuned bundle maps its encoders and lets them go before the decoder reads
+    resident = () if tuned else others
+    encoders = sum(_loaded(g for g in groups if g.name in GROUPS_OF.get(name, ())) for name in resident)
     info = manifest.decoder
+    activations = max(
+        CHUNK * info.hidden_size * 4 * CHUNK_VALUES, *(ENCODER_ACTIVATIONS.get(name, 0) for name in resident), 0
+    )
     kv_cache = tokens * 2 * info.layers * info.kv_heads * info.head_size * 4
     tokenizer = manifest.files["tokenizer.json"].size * TOKENIZER_FACTOR
     return MemoryNeed(BASE + tokenizer, weights, encoders, activations, kv_cache)
@@ -75,11 +86,5 @@ def require_memory(bundle: Bundle, mode: str, tokens: int, free: int | None = No
         )
 
 
-def _loaded(groups: Iterable[TensorGroup], tuned: bool) -> int:
-    """Packed int4 blocks carry the sums of their blocks beside the scales; without a tuned copy the file's own pages
-    are in memory too while they are packed."""
-    total = 0
-    for group in groups:
-        packed = group.bytes * (1 + 1 / 16) if group.block else group.bytes
-        total += int(packed if tuned else packed + group.bytes)
-    return total
+def _loaded(groups: Iterable[TensorGroup]) -> int:
+    return sum(int(group.bytes * (PACKED if group.block else 1)) for group in groups)
