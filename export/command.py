@@ -55,7 +55,7 @@ def export(
         return
     with bytes_progress("exporting") as update:
         report = run_export(plan, out, lambda p: update(p.done_bytes, p.total_bytes, p.name))
-    _show_report(report, as_json)
+    _show_report(report, plan, as_json)
 
 
 def _limit_memory(limit: int) -> None:
@@ -87,7 +87,7 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
         say(f"does not use {len(unused)} tensors of the checkpoint: {', '.join(map(ascii, unused[:3]))}{more}")
 
 
-def _show_report(report: "ExportReport", as_json: bool) -> None:
+def _show_report(report: "ExportReport", plan: "ExportPlan", as_json: bool) -> None:
     import json
 
     from edge.doctor import peak_rss
@@ -102,6 +102,7 @@ def _show_report(report: "ExportReport", as_json: bool) -> None:
             "weights_sha256": report.weights_sha256,
             "resumed_bytes": report.resumed_bytes,
             "peak_rss_bytes": peak,
+            "unused_tensors": plan.unused,
         }
         typer.echo(json.dumps(fields))
     resumed = f", {size(report.resumed_bytes)} of it from an interrupted run" if report.resumed_bytes else ""

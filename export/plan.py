@@ -77,16 +77,17 @@ class ExportPlan:
         return BASE_RAM + slabs + 2 * scales + transposed
 
     def groups(self) -> list[TensorGroup]:
-        """The quantisation table, one row per group and format, in file order."""
-        ordered = sorted(self.weights, key=lambda w: w.source.group)
+        """The quantisation table, one row per group and format."""
+
+        def kind(weight: PlacedWeight) -> tuple[str, str]:
+            return weight.source.group, repr(weight.source.format)
+
         rows = []
-        for group, members in groupby(ordered, key=lambda w: (w.source.group, w.source.format)):
+        for (group, _), members in groupby(sorted(self.weights, key=kind), key=kind):
             weights = list(members)
-            fmt = group[1]
+            fmt = weights[0].source.format
             size = sum(weight.bytes for weight in weights)
-            rows.append(
-                TensorGroup(group[0], fmt.bits, fmt.block, fmt.symmetric, len(weights), size, fmt.activation_bits)
-            )
+            rows.append(TensorGroup(group, fmt.bits, fmt.block, fmt.symmetric, len(weights), size, fmt.activation_bits))
         return rows
 
     def fingerprint(self) -> str:

@@ -102,6 +102,7 @@ class _LogLines:
         if now - self._last < LOG_SECONDS:
             return
         self._last = now
-        rate = max(1.0, (done - self._first) / (now - self._start))
-        left = (total - done) / rate
-        say(f"{self._title}: {size(done)} of {size(total)}, {size(rate)}/s, {left:.0f} s left  {label}")
+        # nothing is known of the speed before the second piece: the first may be an earlier run's
+        rate = (done - self._first) / (now - self._start)
+        speed = f", {size(rate)}/s, {(total - done) / rate:.0f} s left" if rate > 0 else ""
+        say(f"{self._title}: {size(done)} of {size(total)}{speed}  {label}")

@@ -31,7 +31,7 @@ GROUPS_OF = {
 }
 """Which rows of the quantisation table a graph reads, beside those of the text decoder."""
 
-ENCODER_ACTIVATIONS = {"speech_encoder": 350 << 20, "vision_encoder": 130 << 20}
+ENCODER_ACTIVATIONS = {"speech_encoder": 350 << 20, "vision_encoder": 400 << 20}
 """Largest intermediate results: a window of 500 frames in the subsampling convolutions, a crop of 1024 patches."""
 
 
