@@ -8,7 +8,8 @@ from edge.budget import crops_within
 from edge.bundle.manifest import EncoderInfo
 from edge.errors import InputError
 from edge.events import Tiling
-from edge.media.attachment import AudioSource, Clip, ImageSource, Picture, read_clip, read_pixels
+from edge.media.clip import AudioSource, Clip, read_clip
+from edge.media.picture import ImageSource, Picture, read_pixels
 from edge.media.tiling import choose_tiling
 from edge.prompt.parts import Placeholder
 from edge.runtime.speeds import known_speeds, measure_speeds

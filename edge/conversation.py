@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edge.answer import Answer
 from edge.errors import InputError, UsageError
 from edge.events import Done, Event, FinishReason, LongContext, Mode, ModeSwitch, Reprefill, Usage, mode_of
+from edge.media.tiling import MAX_CROPS
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
@@ -23,7 +24,8 @@ from edge.runtime.sampling import Sampler, SamplingOptions
 
 if TYPE_CHECKING:
     from edge.attachments import Attachments
-    from edge.media.attachment import AudioSource, Clip, ImageSource, Picture
+    from edge.media.clip import AudioSource, Clip
+    from edge.media.picture import ImageSource, Picture
     from edge.model import Model
 
 ToolChoice = Literal["auto", "required", "none"]
@@ -39,16 +41,16 @@ class TurnOptions:
     tool_choice: ToolChoice = "auto"
     parallel_calls: bool = True
     schema: dict[str, Any] | None = None
-    max_crops: int = 36
+    max_crops: int = MAX_CROPS
     ttft_s: float | None = None
     """Seconds until the first token may come: fewer crops are taken where this machine would need longer."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise UsageError(f"--max-tokens is {self.max_tokens}, it must be at least 1", "leave it out for no limit")
-        if not 1 <= self.max_crops <= 36:
+        if not 1 <= self.max_crops <= MAX_CROPS:
             raise UsageError(
-                f"--max-crops is {self.max_crops}, it must be 1 to 36", "36 is what the model was made for"
+                f"--max-crops is {self.max_crops}, it must be 1 to {MAX_CROPS}", "leave it out for the finest tiling"
             )
         if self.ttft_s is not None and not self.ttft_s > 0:
             raise UsageError(f"--ttft is {self.ttft_s:g}, it must be above 0 seconds", "try  --ttft 10")

@@ -7,7 +7,8 @@ import numpy as np
 
 from edge.bundle.manifest import Manifest
 from edge.events import Encode, Mode
-from edge.media.attachment import Clip, Picture
+from edge.media.clip import Clip
+from edge.media.picture import Picture
 from edge.prompt.parts import Placeholder
 from edge.runtime.encoder import Encoders
 from edge.runtime.media_tokens import MediaTokens

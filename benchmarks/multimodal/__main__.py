@@ -28,6 +28,10 @@ Place = tuple[Contender, Path]
 """A bundle and the directory that holds it as `bundle`, or is it."""
 
 
+CHECKPOINT = "benchmarks.multimodal.checkpoint"
+"""The module that writes it."""
+
+
 def tell(message: str) -> None:
     typer.echo(message, err=True)
 
@@ -38,18 +42,6 @@ def chosen(wanted: list[str], known: list[str], what: str) -> list[str]:
         if name not in known:
             raise typer.BadParameter(f"{name!r} is not a {what}; there are {', '.join(known)}")
     return [name for name in known if name in wanted or not wanted]
-
-
-def make_checkpoint(directory: Path, layers: int, log: Path) -> None:
-    """In a child, because ru_maxrss of later children would start at what this process has used."""
-    if directory.exists():
-        return
-    tell(f"writing a random checkpoint with {layers} decoder layers")
-    module = "benchmarks.multimodal.checkpoint"
-    result = run_child([sys.executable, "-m", module, str(directory), "--layers", str(layers)], log)
-    if result.status != 0:
-        tell(f"error: the checkpoint could not be written, {result.failure(log)}")
-        raise typer.Exit(1)
 
 
 def export_all(places: list[Place], source: Path, logs: Path, threads: int) -> dict[str, dict[str, Any]]:
@@ -121,7 +113,7 @@ def main(
     logs = home / "logs"
     places = [(one, home / one.name) for one in BUNDLES if one.name in names]
     if not all((out / "bundle").is_dir() for _, out in places):
-        make_checkpoint(home / "checkpoint", layers, logs / "checkpoint.log")
+        exports.make_checkpoint(CHECKPOINT, home / "checkpoint", layers, logs / "checkpoint.log", tell)
     records = export_all(places, home / "checkpoint", logs, threads)
     if drop_checkpoint:
         shutil.rmtree(home / "checkpoint", ignore_errors=True)

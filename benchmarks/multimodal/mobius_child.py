@@ -16,7 +16,8 @@ from benchmarks.multimodal.cases import RATE
 from benchmarks.multimodal.mobius_graphs import MobiusGraphs
 from benchmarks.multimodal.synthetic_media import picture, recording
 from edge.events import Mode
-from edge.media.attachment import Clip, Picture, read_clip
+from edge.media.clip import Clip, read_clip
+from edge.media.picture import Picture
 from edge.media.tiling import choose_tiling
 from edge.model import Model, load
 from edge.prompt.message import Message

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edge.media.attachment import Clip, Picture
+from edge.media.clip import Clip
+from edge.media.picture import Picture
 
 
 class MobiusGraphs:

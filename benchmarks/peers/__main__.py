@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.peers import exports as exporting
-from benchmarks.peers.child import run_child
 from benchmarks.peers.lineup import CONTENDERS, Contender
 from benchmarks.peers.machine import git_commit, machine_facts
 from benchmarks.peers.measure import prompts, run_rounds
 from benchmarks.peers.peers_python import interpreter_for, make
 from benchmarks.peers.report import failures, markdown, write
+
+CHECKPOINT = "benchmarks.peers.random_checkpoint"
+"""The module that writes it."""
 
 
 def tell(message: str) -> None:
@@ -41,18 +43,6 @@ def parse_lengths(text: str) -> list[int]:
     if lengths[0] < 1:
         raise typer.BadParameter("a prompt needs at least one token")
     return lengths
-
-
-def make_checkpoint(directory: Path, layers: int, log: Path) -> None:
-    """In a child, because ru_maxrss of later children would start at what this process has used."""
-    if directory.exists():
-        return
-    tell(f"writing a random checkpoint with {layers} layers")
-    module = "benchmarks.peers.random_checkpoint"
-    result = run_child([sys.executable, "-m", module, str(directory), "--layers", str(layers)], log)
-    if result.status != 0:
-        tell(f"error: the checkpoint could not be written, {result.failure(log)}")
-        raise typer.Exit(1)
 
 
 def export_all(
@@ -90,7 +80,7 @@ def main(
     home, logs = work / f"{layers}l", work / f"{layers}l" / "logs"
     peers = peers_python or ("" if all(one.own for one in chosen) else make(work, tell))
     line_up = [(one, interpreter_for(one, peers), home / one.name) for one in chosen]
-    make_checkpoint(home / "checkpoint", layers, logs / "checkpoint.log")
+    exporting.make_checkpoint(CHECKPOINT, home / "checkpoint", layers, logs / "checkpoint.log", tell)
     records = export_all(line_up, home / "checkpoint", logs, threads, skip_export)
     ready = [entry for entry in line_up if not records[entry[0].name].error]
     request = {"threads": threads, "prompts": prompts(lengths), "decode_tokens": decode_tokens}

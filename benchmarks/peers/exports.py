@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import typer
 
 from benchmarks.peers.child import run_child
 from benchmarks.peers.lineup import Contender
@@ -18,6 +22,18 @@ class ExportRecord:
     disk_bytes: int
     prepare_s: float = 0.0
     error: str = ""
+
+
+def make_checkpoint(module: str, directory: Path, layers: int, log: Path, tell: Callable[[str], None]) -> None:
+    """Runs `module` unless `directory` is there; in a child, because ru_maxrss of later children would start at what
+    this process has used. Exits when it fails."""
+    if directory.exists():
+        return
+    tell(f"writing a random checkpoint with {layers} decoder layers")
+    result = run_child([sys.executable, "-m", module, str(directory), "--layers", str(layers)], log)
+    if result.status != 0:
+        tell(f"error: the checkpoint could not be written, {result.failure(log)}")
+        raise typer.Exit(1)
 
 
 def directory_bytes(directory: Path) -> int:

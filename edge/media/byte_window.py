@@ -2,11 +2,11 @@
 
 import io
 import os
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge.errors import InputError
+from edge.media.regular_file import open_regular_file
 
 
 class ByteWindow:
@@ -66,17 +66,8 @@ def open_bytes(source: Path | bytes, name: str) -> tuple[BinaryIO, ByteWindow]:
         file: BinaryIO = io.BytesIO(source)
         size = len(source)
     else:
-        try:
-            descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
-            raise InputError(f"{name} cannot be opened: {reason}.", "check the path with: ls -l FILE") from None
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            os.close(descriptor)
-            kind = "a directory" if stat.S_ISDIR(info.st_mode) else "a pipe, a socket or a device"
-            raise InputError(f"{name} is {kind}, not a regular file.", "give the name of a recording")
-        file, size = os.fdopen(descriptor, "rb"), info.st_size
+        file = open_regular_file(source, "a recording")
+        size = os.fstat(file.fileno()).st_size
     if not size:
         file.close()
         raise InputError(f"{name} is empty: it has 0 bytes.", "record or copy it again")

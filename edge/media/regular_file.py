@@ -1,8 +1,9 @@
-"""Reads a user's media file whole: regular files only, never more than a limit, never blocking."""
+"""A user's media file, opened or read whole: regular files only, never more than a limit, never blocking."""
 
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.errors import InputError
 
@@ -13,15 +14,16 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISCHR, "a device"),
 )
+_HINT = "Give {} that you can open."
 
 
-def read_regular_file(path: Path, max_bytes: int, wanted: str) -> bytes:
-    """The contents of `path`; `wanted` names what belongs there ("an image file").
+def open_regular_file(path: Path, wanted: str) -> BinaryIO:
+    """`path` opened for reading; `wanted` names what belongs there ("an image file").
 
-    Links are followed: the user chose the file. Raises InputError when it is missing, not a regular file,
-    empty, or larger than `max_bytes` (checked before and while reading, because a file can grow).
+    Links are followed: the user chose the file. Never blocks. Raises InputError when it is missing, cannot be opened
+    or is not a regular file.
     """
-    hint = f"Give {wanted} that you can open."
+    hint = _HINT.format(wanted)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -30,13 +32,23 @@ def read_regular_file(path: Path, max_bytes: int, wanted: str) -> bytes:
         raise InputError(f"{path} cannot be opened: {error.strerror}.", hint) from None
     except ValueError:
         raise InputError(f"{str(path)!r} is no file name.", hint) from None
-    info = os.fstat(fd)
-    if words := next((words for is_kind, words in _KINDS if is_kind(info.st_mode)), None):
+    mode = os.fstat(fd).st_mode
+    if words := next((words for is_kind, words in _KINDS if is_kind(mode)), None):
         os.close(fd)
         raise InputError(f"{path} is {words}, not {wanted}.", hint)
-    with os.fdopen(fd, "rb") as file:
+    return os.fdopen(fd, "rb")
+
+
+def read_regular_file(path: Path, max_bytes: int, wanted: str) -> bytes:
+    """The contents of `path`, which `open_regular_file` opens.
+
+    Raises InputError also when it is empty, or larger than `max_bytes` (checked before and while reading, because a
+    file can grow).
+    """
+    hint = _HINT.format(wanted)
+    with open_regular_file(path, wanted) as file:
         too_large = f"{path} has more than the {max_bytes // 1_000_000} MB that {wanted} may have."
-        if info.st_size > max_bytes:
+        if os.fstat(file.fileno()).st_size > max_bytes:
             raise InputError(too_large, "Make a smaller copy and give that one.")
         try:
             data = file.read(max_bytes + 1)

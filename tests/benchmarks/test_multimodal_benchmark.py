@@ -22,6 +22,7 @@ from benchmarks.peers.geometry import Geometry
 from benchmarks.peers.random_checkpoint import write_checkpoint, write_weights
 from export.options import ExportOptions
 from export.plan import ExportPlan, plan_export
+from tests.benchmarks.a_machine import MACHINE
 from tests.multimodal_original import original_name
 from tests.reference_import import import_transformers
 
@@ -182,14 +183,7 @@ def report() -> dict[str, Any]:
         "created": "2026-01-01T00:00:00+00:00",
         "command": "python -m benchmarks.multimodal --work out",
         "commit": "abc",
-        "machine": {
-            "cpu": "a CPU",
-            "cpu_features": ["avx2"],
-            "cpus": 2,
-            "memory_bytes": 8e9,
-            "governor": "performance",
-            "system": "Linux",
-        },
+        "machine": MACHINE,
         "settings": {"layers": 32, "rounds": 3, "threads": 2, "decode_tokens": 100, "idle_s": 0},
         "bundles": {"int4-tuned": "int4, tuned", "phi4-mini": "Phi-4-mini's bundle"},
         "exports": {"int4": {"seconds": 60.0, "peak_rss_bytes": 5e8, "disk_bytes": 3.5e9, "error": ""}},

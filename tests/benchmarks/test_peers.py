@@ -19,6 +19,7 @@ from benchmarks.peers.random_checkpoint import split_shards, to_bf16, write_weig
 from benchmarks.peers.report import markdown, write
 from benchmarks.peers.summary import Spread, summarise
 from benchmarks.peers.synthetic_tokenizer import SPECIAL, write_tokenizer
+from tests.benchmarks.a_machine import MACHINE
 
 SVG = "{http://www.w3.org/2000/svg}"
 TINY = Geometry(
@@ -67,14 +68,7 @@ def report() -> dict[str, object]:
         "created": "2026-01-01T00:00:00+00:00",
         "command": "python -m benchmarks.peers --work out",
         "commit": "abc",
-        "machine": {
-            "cpu": "a CPU",
-            "cpu_features": ["avx2"],
-            "cpus": 2,
-            "memory_bytes": 8e9,
-            "governor": "performance",
-            "system": "Linux",
-        },
+        "machine": MACHINE,
         "settings": {"layers": 1, "rounds": 3, "threads": 2, "prompt_lengths": [16], "decode_tokens": 64},
         "contenders": {"phi-edge": "phi-edge, int4", "genai": "genai <int4> & more", "broken": "an engine that fails"},
         "exports": {

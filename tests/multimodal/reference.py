@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from edge.media.attachment import Clip, Picture
+from edge.media.clip import Clip
+from edge.media.picture import Picture
 from tests.export.speech_reference import original, project
 from tests.multimodal_checkpoints import MODES, load_reference
 

@@ -9,7 +9,8 @@ import numpy as np
 import edge
 from edge.conversation import Conversation
 from edge.events import Event
-from edge.media.attachment import Clip, Picture, read_clip
+from edge.media.clip import Clip, read_clip
+from edge.media.picture import Picture
 from edge.media.tiling import choose_tiling
 from edge.prompt.constraint import Constraint
 from edge.runtime.decoder import CHUNK
