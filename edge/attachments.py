@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edge.budget import crops_within
 from edge.bundle.manifest import EncoderInfo
@@ -16,6 +16,8 @@ from edge.runtime.speeds import known_speeds, measure_speeds
 
 if TYPE_CHECKING:
     from edge.model import Model
+
+Encoder = TypeVar("Encoder", bound=EncoderInfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +33,42 @@ def attach(
     model: "Model",
     images: Sequence[ImageSource],
     audio: Sequence[AudioSource],
-    max_crops: int,
+    max_crops: int | None,
     ttft_s: float | None,
     other_tokens: int,
 ) -> Attachments:
     """`other_tokens` of the prompt count against the wanted time to first token `ttft_s`.
 
-    Raises InputError for media that cannot be used or that the bundle cannot take, UsageError for `max_crops` outside
-    1..36.
+    `max_crops` for each picture, None for the bundle's own bound, which the caller has checked it against. Raises
+    InputError for media that cannot be used or that the bundle cannot take.
     """
     manifest = model.manifest
-    image_token = _token(model, manifest.vision, "pictures") if images else 0
-    audio_token = _token(model, manifest.speech, "recordings") if audio else 0
+    vision = _required(manifest.name, manifest.vision, "pictures") if images else None
+    speech = _required(manifest.name, manifest.speech, "recordings") if audio else None
     clips = [read_clip(source) for source in audio]
     pixels = [read_pixels(source) for source in images]
+    media: dict[str, Clip | Picture] = {}
+    placeholders: list[Placeholder] = []
     tiling = None
-    if ttft_s is not None and images:
-        sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in pixels]
-        speeds = known_speeds(model.bundle) or measure_speeds(model.bundle, model.decoder, model.encoders)
-        tokens = other_tokens + sum(clip.tokens for clip in clips)
-        affordable, expected = crops_within(ttft_s, speeds, sizes, tokens)
-        max_crops = min(max_crops, affordable)
-        tiling = Tiling(max_crops, expected, ttft_s)
-    pictures = [Picture(rgb, choose_tiling(rgb.shape[1], rgb.shape[0], max_crops)) for rgb in pixels]
-    media: dict[str, Clip | Picture] = {one.key: one for one in pictures} | {one.key: one for one in clips}
-    placeholders = [Placeholder(image_token, one.tokens, one.key) for one in pictures]
-    placeholders += [Placeholder(audio_token, one.tokens, one.key) for one in clips]
+    if vision:
+        crops = max_crops or vision.max_crops
+        if ttft_s is not None:
+            sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in pixels]
+            speeds = known_speeds(model.bundle) or measure_speeds(model.bundle, model.decoder, model.encoders)
+            tokens = other_tokens + sum(clip.tokens for clip in clips)
+            crops, expected = crops_within(ttft_s, speeds, sizes, tokens, crops, vision.patch_size)
+            tiling = Tiling(crops, expected, ttft_s)
+        for rgb in pixels:
+            picture = Picture(rgb, choose_tiling(rgb.shape[1], rgb.shape[0], crops, vision.patch_size))
+            media[picture.key] = picture
+            placeholders.append(Placeholder(vision.token, picture.tokens, picture.key))
+    if speech:
+        media |= {one.key: one for one in clips}
+        placeholders += [Placeholder(speech.token, one.tokens, one.key) for one in clips]
     return Attachments(media, tuple(placeholders), tiling)
 
 
-def _token(model: "Model", encoder: EncoderInfo | None, what: str) -> int:
+def _required(bundle: str, encoder: Encoder | None, what: str) -> Encoder:
     if encoder is None:
-        raise InputError(f"the bundle {model.manifest.name} cannot take {what}", "use a Phi-4-multimodal bundle")
-    return encoder.token
+        raise InputError(f"the bundle {bundle} cannot take {what}", "use a Phi-4-multimodal bundle")
+    return encoder

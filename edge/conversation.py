@@ -6,9 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.answer import Answer
+from edge.bundle.manifest import Manifest
 from edge.errors import InputError, UsageError
 from edge.events import Done, Event, FinishReason, LongContext, Mode, ModeSwitch, Reprefill, Usage, mode_of
-from edge.media.tiling import MAX_CROPS
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from edge.model import Model
 
 ToolChoice = Literal["auto", "required", "none"]
+FINEST = "leave it out for the finest tiling"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnOptions:
-    """`max_tokens` None: until the answer or the context ends. `max_crops`, 1 to 36, bounds a picture's tokens."""
+    """`max_tokens` None: until the answer or the context ends. `max_crops` bounds a picture's tokens; None: as many
+    crops as the model was trained with, which is also the most that a turn may ask for."""
 
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     max_tokens: int | None = None
@@ -41,19 +43,25 @@ class TurnOptions:
     tool_choice: ToolChoice = "auto"
     parallel_calls: bool = True
     schema: dict[str, Any] | None = None
-    max_crops: int = MAX_CROPS
+    max_crops: int | None = None
     ttft_s: float | None = None
     """Seconds until the first token may come: fewer crops are taken where this machine would need longer."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise UsageError(f"--max-tokens is {self.max_tokens}, it must be at least 1", "leave it out for no limit")
-        if not 1 <= self.max_crops <= MAX_CROPS:
-            raise UsageError(
-                f"--max-crops is {self.max_crops}, it must be 1 to {MAX_CROPS}", "leave it out for the finest tiling"
-            )
+        if self.max_crops is not None and self.max_crops < 1:
+            raise UsageError(f"--max-crops is {self.max_crops}, it must be at least 1", FINEST)
         if self.ttft_s is not None and not self.ttft_s > 0:
             raise UsageError(f"--ttft is {self.ttft_s:g}, it must be above 0 seconds", "try  --ttft 10")
+
+    def check_for(self, manifest: Manifest) -> None:
+        """Raises UsageError for what this model cannot do."""
+        if manifest.vision and (self.max_crops or 0) > manifest.vision.max_crops:
+            raise UsageError(
+                f"--max-crops is {self.max_crops}, but {manifest.name} sees at most {manifest.vision.max_crops} crops",
+                FINEST,
+            )
 
 
 @dataclass(slots=True)
@@ -112,12 +120,13 @@ class Conversation:
     ) -> Iterator[Event]:
         """One user turn: pictures, then recordings, then the words. With either of them `prompt` may be empty.
 
-        A cancelled or failed turn leaves the conversation as it was before. Raises UsageError (empty prompt),
-        InputError (unusable media, context too long, unusable schema), ResourceError.
+        A cancelled or failed turn leaves the conversation as it was before. Raises UsageError (empty prompt,
+        more crops than the model sees), InputError (unusable media, context too long, unusable schema), ResourceError.
         """
         options = options or TurnOptions()
         if not prompt.strip() and not images and not audio:
             raise UsageError("the prompt is empty", "say something, for example  edge run 'Hello'")
+        options.check_for(self.model.manifest)
         self._begin()
         if not images and not audio:
             return self._turn([*self.messages, Message("user", prompt)], options)

@@ -5,8 +5,9 @@ import json
 from typing import TYPE_CHECKING
 
 from edge import __version__
-from edge.bundle.manifest import GRAPHS_OF, DecoderInfo, EncoderInfo, FileInfo, Manifest
+from edge.bundle.manifest import GRAPHS_OF, DecoderInfo, EncoderInfo, FileInfo, Manifest, VisionInfo
 from edge.errors import BundleError, CheckpointError
+from export.architectures.vision import VisionSpec
 from export.graphs import WEIGHTS
 
 if TYPE_CHECKING:
@@ -55,5 +56,9 @@ def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
         },
         files={},
         speech=EncoderInfo(media.speech.audio_token, media.speech.dim) if media else None,
-        vision=EncoderInfo(media.vision.image_token, media.vision.hidden) if media else None,
+        vision=_vision(media.vision) if media else None,
     )
+
+
+def _vision(spec: VisionSpec) -> VisionInfo:
+    return VisionInfo(spec.image_token, spec.hidden, spec.patch, spec.max_crops)

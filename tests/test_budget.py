@@ -22,6 +22,11 @@ def test_a_picture_that_cannot_be_in_time_gets_the_coarsest_tiling() -> None:
     assert expected == pytest.approx(2 + 5.45)
 
 
+def test_no_more_crops_are_considered_than_the_model_knows_and_tokens_follow_its_patches() -> None:
+    # 1 x 2 crops and the overview, 8 x 8 features each
+    assert crops_within(100.0, SPEEDS, [(1280, 640)], 0, most=2, patch_size=28) == (2, pytest.approx(3 + 2.09))
+
+
 @given(
     st.floats(0.1, 200),
     st.lists(st.tuples(st.integers(50, 4000), st.integers(50, 4000)), min_size=1, max_size=3),

@@ -9,6 +9,7 @@ from typing import Any
 from edge.bundle.names import name_fault, path_fault, same_when_folded
 from edge.bundle.typed_json import build, parse, refuse
 from edge.errors import BundleError
+from edge.media.crop_sizes import MAX_CROPS, MOST_CROPS, PATCH, PATCH_SIZES
 
 SCHEMA = 1
 MANIFEST = "bundle.json"
@@ -69,6 +70,14 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VisionInfo(EncoderInfo):
+    """Crops are cut into patches of `patch_size` pixels; `max_crops` is how many the model was trained with."""
+
+    patch_size: int = PATCH
+    max_crops: int = MAX_CROPS
+
+
+@dataclass(frozen=True, slots=True)
 class TokenInfo:
     """`stop` ends an answer; ids from `first_unused` on are padding rows of the embedding, never sampled."""
 
@@ -117,7 +126,7 @@ class Manifest:
     provenance: dict[str, Any]
     files: dict[str, FileInfo]
     speech: EncoderInfo | None = None
-    vision: EncoderInfo | None = None
+    vision: VisionInfo | None = None
     schema: int = SCHEMA
 
     def to_json(self) -> bytes:
@@ -201,6 +210,10 @@ def _check_model(m: Manifest) -> None:
         if encoder:
             _in_range(f"{name}.token", encoder.token, 0, decoder.vocab_size - 1)
             _in_range(f"{name}.width", encoder.width, 1, 1 << 20)
+    if m.vision:
+        if m.vision.patch_size not in PATCH_SIZES:
+            refuse(f"{MANIFEST}.vision.patch_size is {m.vision.patch_size}, not one of {PATCH_SIZES}.")
+        _in_range("vision.max_crops", m.vision.max_crops, 1, MOST_CROPS)
     for mode in m.modes:
         if missing := [graph for graph in GRAPHS_OF.get(mode, ()) if graph not in m.graphs]:
             refuse(f"{MANIFEST}.graphs lacks {missing[0]}, which the mode {mode} needs.")

@@ -49,7 +49,7 @@ def chat(
     repetition_penalty: opt.Penalty = 1.0,
     seed: opt.Seed = None,
     stop: opt.Stop = None,
-    max_crops: opt.MaxCrops = 36,
+    max_crops: opt.MaxCrops = None,
     ttft: opt.Ttft = None,
     thinking: opt.Thinking = False,
     threads: opt.Threads = 0,
@@ -62,6 +62,7 @@ def chat(
     from edge.model import load
 
     model = load(bundle, threads)
+    options.check_for(model.manifest)
     say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")
     conversation = model.conversation(system, (), thinking)
     stats = False

@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from edge.cli import bench, bundle, chat, doctor, pull, run
+from edge.cli import bench, bundle, chat, doctor, evaluate, pull, run
 from edge.cli.console import harmless
 from edge.errors import EdgeError
 
@@ -32,6 +32,7 @@ with contextlib.suppress(ModuleNotFoundError):
     app.command("export")(importlib.import_module("export.command").export)
 app.add_typer(bundle.app, name="bundle")
 app.command("bench")(bench.bench)
+app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("pull")(pull.pull)
 

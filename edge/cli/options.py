@@ -29,7 +29,9 @@ Stop = Annotated[list[str] | None, typer.Option("--stop", help="End the answer b
 Thinking = Annotated[bool, typer.Option("--thinking", help="Let the model reason first (Granite).")]
 Images = Annotated[list[Path] | None, typer.Option("--image", "-i", help="Picture to ask about; repeatable.")]
 Audio = Annotated[list[Path] | None, typer.Option("--audio", "-a", help="Recording to ask about; repeatable.")]
-MaxCrops = Annotated[int, typer.Option("--max-crops", help="1 to 36: fewer read a picture faster, and see less.")]
+MaxCrops = Annotated[
+    int | None, typer.Option("--max-crops", help="Crops of a picture at most: fewer are faster, and see less.")
+]
 Ttft = Annotated[
     float | None, typer.Option("--ttft", help="Seconds to the first token: look at pictures as finely as that allows.")
 ]
@@ -49,7 +51,7 @@ def turn_options(
     tool_choice: str = "auto",
     parallel_calls: bool = True,
     schema: dict[str, Any] | None = None,
-    max_crops: int = 36,
+    max_crops: int | None = None,
     ttft: float | None = None,
 ) -> "TurnOptions":
     """Raises UsageError for a value out of range."""

@@ -21,7 +21,7 @@ def run(
     bundle: opt.Bundle = None,
     image: opt.Images = None,
     audio: opt.Audio = None,
-    max_crops: opt.MaxCrops = 36,
+    max_crops: opt.MaxCrops = None,
     ttft: opt.Ttft = None,
     system: opt.System = "",
     tools: opt.Tools = None,

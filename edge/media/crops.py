@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.media.crop_sizes import CROP
 from edge.media.resize import resize_bilinear, shrink_bicubic
-from edge.media.tiling import CROP, PATCHES, Tiling
+from edge.media.tiling import Tiling
 
 _WHITE = 255
 # (x / 255 - 0.5) / 0.5 in float32, for each grey level
@@ -18,7 +19,8 @@ class Crops:
     """Crop 0 is the overview, then the grid in row-major order.
 
     `padded` is the fitted image with white padding, uint8 [448 rows, 448 columns, 3]; `overview` is float32
-    [3, 448, 448]; `mask` is bool [crops, 32, 32]; `positions` are SigLIP position ids, int64 [crops, 1024].
+    [3, 448, 448]; `mask` is bool [crops, side, side] and `positions` are SigLIP position ids, int64 [crops, side²], for
+    a side of 32 patches, or as many as the tiling's patch size makes.
     Pixels become float32 one crop at a time (2.4 MB each), so that an encoder that goes crop by crop never holds
     all of them.
     """
@@ -61,19 +63,20 @@ def image_crops(rgb: np.ndarray, tiling: Tiling) -> Crops:
 
 
 def position_ids(mask: np.ndarray) -> np.ndarray:
-    """int64 [crops, 1024] for bool [crops, 32, 32], whose valid patches are a rectangle at the top left.
+    """int64 [crops, side²] for bool [crops, side, side], whose valid patches are a rectangle at the top left.
 
     A crop with fewer valid patches spreads them over the whole position table: patch i of n takes entry
-    floor(32 i / n), computed in float32 like the reference, per axis. Padding has position 0.
+    floor(side i / n), computed in float32 like the reference, per axis. Padding has position 0.
     """
-    down = _buckets(mask[:, :, 0].sum(axis=1))
-    across = _buckets(mask[:, 0, :].sum(axis=1))
-    grid = down[:, :, None] * PATCHES + across[:, None, :]
+    side = mask.shape[-1]
+    down = _buckets(mask[:, :, 0].sum(axis=1), side)
+    across = _buckets(mask[:, 0, :].sum(axis=1), side)
+    grid = down[:, :, None] * side + across[:, None, :]
     return np.where(mask, grid, 0).reshape(len(mask), -1)
 
 
-def _buckets(valid: np.ndarray) -> np.ndarray:
-    """int64 [crops, 32] table entries along one axis that has `valid` [crops] patches; beyond them 31."""
+def _buckets(valid: np.ndarray, side: int) -> np.ndarray:
+    """int64 [crops, side] table entries along one axis that has `valid` [crops] patches; beyond them the last."""
     steps = np.float32(1) / np.maximum(valid, 1).astype(np.float32)
-    fractions = np.arange(PATCHES, dtype=np.float32) * steps[:, None]
-    return (np.minimum(fractions, np.float32(1 - 1e-6)) * PATCHES).astype(np.int64)
+    fractions = np.arange(side, dtype=np.float32) * steps[:, None]
+    return (np.minimum(fractions, np.float32(1 - 1e-6)) * side).astype(np.int64)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from edge.bundle.bundle import Bundle
-from edge.bundle.manifest import GRAPHS_OF, PREFILL, TensorGroup
+from edge.bundle.manifest import GRAPHS_OF, PREFILL, Manifest, TensorGroup
 from edge.errors import ResourceError
+from edge.media.crop_sizes import CROP
 from edge.runtime.decoder import CHUNK
 from edge.runtime.tune import tuned_copy
 from edge.system_memory import available_memory
@@ -31,8 +32,12 @@ GROUPS_OF = {
 }
 """Which rows of the quantisation table a graph reads, beside those of the text decoder."""
 
-ENCODER_ACTIVATIONS = {"speech_encoder": 350 << 20, "vision_encoder": 400 << 20}
-"""Largest intermediate results: a window of 500 frames in the subsampling convolutions, a crop of 1024 patches."""
+SPEECH_ACTIVATIONS = (350 << 20) // 1024
+"""Bytes per channel for the largest intermediate results of a window of 500 frames: those of the subsampling
+convolutions, taken to have as many channels as the encoder is wide."""
+
+VISION_ACTIVATIONS = (400 << 20) / (1024 * 1152)
+"""The same for pictures: bytes per patch of a crop and element of the encoder's hidden state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def predict_memory(bundle: Bundle, mode: str, tokens: int) -> MemoryNeed:
     encoders = sum(_loaded(g for g in groups if g.name in GROUPS_OF.get(name, ())) for name in resident)
     info = manifest.decoder
     activations = max(
-        CHUNK * info.hidden_size * 4 * CHUNK_VALUES, *(ENCODER_ACTIVATIONS.get(name, 0) for name in resident), 0
+        CHUNK * info.hidden_size * 4 * CHUNK_VALUES, *(_encoder_activations(manifest, name) for name in resident), 0
     )
     kv_cache = tokens * 2 * info.layers * info.kv_heads * info.head_size * 4
     tokenizer = manifest.files["tokenizer.json"].size * TOKENIZER_FACTOR
@@ -84,6 +89,15 @@ def require_memory(bundle: Bundle, mode: str, tokens: int, free: int | None = No
             f"{encoders}, {need.kv_cache / 1e9:.1f} KV cache of {tokens:,} tokens), {free / 1e9:.1f} GB are free",
             "close other programs or use a smaller bundle",
         )
+
+
+def _encoder_activations(manifest: Manifest, graph: str) -> int:
+    speech, vision = manifest.speech, manifest.vision
+    if graph == "speech_encoder" and speech:
+        return SPEECH_ACTIVATIONS * speech.width
+    if graph == "vision_encoder" and vision:
+        return int(VISION_ACTIVATIONS * (CROP // vision.patch_size) ** 2 * vision.width)
+    return 0
 
 
 def _loaded(groups: Iterable[TensorGroup]) -> int:

@@ -9,8 +9,9 @@ import numpy as np
 
 from edge.bundle.bundle import Bundle
 from edge.bundle.files import write_bytes_durably
+from edge.media.crop_sizes import CROP
 from edge.media.crops import image_crops
-from edge.media.tiling import CROP, choose_tiling
+from edge.media.tiling import choose_tiling
 from edge.runtime.decoder import CHUNK, Decoder
 from edge.runtime.encoder import Encoders
 from edge.runtime.tune import tuned_directory
@@ -45,12 +46,12 @@ def known_speeds(bundle: Bundle) -> Speeds | None:
 def measure_speeds(bundle: Bundle, decoder: Decoder, encoders: Encoders) -> Speeds:
     """Takes a few seconds and empties the KV cache. The first run of each graph is not counted: it loads pages."""
     assert bundle.manifest.vision
-    width = bundle.manifest.vision.width
-    overview = image_crops(np.zeros((CROP, CROP, 3), np.uint8), choose_tiling(CROP, CROP, 1))
+    vision = bundle.manifest.vision
+    crops = image_crops(np.zeros((CROP, CROP, 3), np.uint8), choose_tiling(CROP, CROP, 1, vision.patch_size))
     # both crops of the smallest tiling are full; the first run warms up
     crop_s = []
     started = time.monotonic()
-    for _ in encode_crops(encoders, overview, width):
+    for _ in encode_crops(encoders, crops, vision.width):
         crop_s.append(time.monotonic() - started)
         started = time.monotonic()
     decoder.select(VISION)

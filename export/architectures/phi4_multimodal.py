@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edge.errors import CheckpointError
-from edge.media.tiling import CROP, PATCH
+from edge.media.crop_sizes import CROP, PATCH_SIZES
 from export.architectures.common import base_spec
 from export.architectures.config import ConfigReader
 from export.architectures.phi3 import fused_layer
@@ -49,9 +49,9 @@ def read_media(checkpoint: Checkpoint) -> MediaSpec | None:
         rank = facts.integer("r", high=MAX_RANK)
         adapters.append(Adapter(name, rank, facts.number("lora_alpha", high=1e6) / rank))
     vision = read_vision(checkpoint)
-    if (vision.crop, vision.patch) != (CROP, PATCH):
+    if vision.crop != CROP or vision.patch not in PATCH_SIZES:
         raise CheckpointError(
             f"config.json: crops of {vision.crop} pixels in patches of {vision.patch} are not what the runtime makes",
-            f"vision_config must have crop_size {CROP} and patch_size {PATCH}",
+            f"vision_config must have crop_size {CROP} and a patch_size out of {PATCH_SIZES}",
         )
     return MediaSpec(read_speech(checkpoint), vision, tuple(adapters))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edge.errors import CheckpointError
+from edge.media.crop_sizes import CROP, MAX_CROPS, MOST_CROPS, PATCH
 from export.architectures.config import HINT, ConfigReader
 from export.architectures.weight_table import WeightTable
 from export.sources.checkpoint import Checkpoint, TensorInfo
@@ -33,6 +34,8 @@ class VisionSpec:
     decoder_hidden: int
     image_token: int
     """The placeholder in the prompt: one per embedding."""
+    max_crops: int
+    """Crops of a picture, without the overview, that the model was trained with."""
 
     @property
     def head_size(self) -> int:
@@ -68,12 +71,12 @@ def read_vision(checkpoint: Checkpoint) -> VisionSpec:
     config.require("hidden_act", "gelu_pytorch_tanh", "gelu_pytorch_tanh")
     config.require("feature_layer", FEATURE_LAYER, FEATURE_LAYER)
     config.require("num_channels", CHANNELS, CHANNELS)
-    crop, patch = config.integer("crop_size", 448), config.integer("patch_size", 14)
+    crop, patch = config.integer("crop_size", CROP), config.integer("patch_size", PATCH)
     if crop % (2 * patch):
         raise CheckpointError(
             f"{config.where}: crop_size {crop} is not an even number of patches of patch_size {patch}", HINT
         )
-    config.require("image_size", crop, 448)
+    config.require("image_size", crop, CROP)
     hidden, heads = config.integer("hidden_size", 1152), config.integer("num_attention_heads", 16)
     if hidden % heads:
         raise CheckpointError(
@@ -90,6 +93,7 @@ def read_vision(checkpoint: Checkpoint) -> VisionSpec:
         norm_epsilon=config.number("layer_norm_eps", 1e-6, high=1.0),
         decoder_hidden=top.integer("hidden_size"),
         image_token=config.integer("image_token_id", 200010, low=0, high=vocab - 1),
+        max_crops=top.integer("dynamic_hd", MAX_CROPS, high=MOST_CROPS),
     )
 
 

@@ -18,6 +18,7 @@ from export.sources.checkpoint import TensorInfo
 from export.sources.peft_config import lora_facts, read_adapter_config
 from export.sources.phi4_multimodal_config import NATIVE, ORIGINAL, normalised
 from export.sources.phi4_multimodal_names import ADAPTERS, MATRICES, from_original, from_peft, printable
+from export.sources.processor_config import read_dynamic_hd
 from export.sources.safetensors_dir import SafetensorsCheckpoint
 from export.sources.safetensors_files import SafetensorsFiles
 
@@ -49,7 +50,7 @@ class Phi4MultimodalCheckpoint:
         }
         for adapter, facts in loras.items():
             self._check_adapter(adapter, facts["r"])
-        self.config = normalised(directory.config, self.tensors, loras)
+        self.config = normalised(directory.config, self.tensors, loras, read_dynamic_hd(self.path))
 
     def _add(self, name: str, files: SafetensorsFiles, stored: str) -> None:
         if name in self._stored:

@@ -69,14 +69,17 @@ CONFORMER = "model.embed_tokens_extend.audio_embed.encoder."
 
 
 def normalised(
-    config: dict[str, Any], tensors: Mapping[str, TensorInfo], loras: Mapping[str, dict[str, Any]]
+    config: dict[str, Any],
+    tensors: Mapping[str, TensorInfo],
+    loras: Mapping[str, dict[str, Any]],
+    dynamic_hd: int,
 ) -> dict[str, Any]:
     """The native form of `config`, with `tensors` under canonical names and {"r", "lora_alpha"} of each adapter.
 
     Text fields (TEXT, those that are given) stand at the top, rope_parameters holds all rotary keys, vision_config and
-    audio_config have exactly the keys of VISION and AUDIO, speech_lora and vision_lora are added. Values are copied
-    unchecked: their reader checks type and range. Raises CheckpointError for a section that is no object, or a variant
-    of the original code that the native form cannot express.
+    audio_config have exactly the keys of VISION and AUDIO, speech_lora, vision_lora and the image processor's
+    dynamic_hd are added. Values are copied unchecked: their reader checks type and range. Raises CheckpointError for a
+    section that is no object, or a variant of the original code that the native form cannot express.
     """
     reader = ConfigReader(config)
     for key in ("attention_bias", "mlp_bias", "lm_head_bias"):
@@ -92,6 +95,7 @@ def normalised(
         "vision_config": _first_known(VISION, *vision),
         "audio_config": _first_known(AUDIO, *audio),
         **{f"{adapter}_lora": facts for adapter, facts in loras.items()},
+        "dynamic_hd": dynamic_hd,
     }
 
 

@@ -26,6 +26,7 @@ def changed(path: str, value: Any) -> bytes:
     place = document
     *parents, last = path.split(".")
     for key in parents:
+        place[key] = place[key] or {"token": 5, "width": 192}  # the good one has no encoders
         place = place[key]
     if value is ...:
         del place[last]
@@ -43,6 +44,16 @@ def refusal(data: bytes) -> str:
 
 def test_a_manifest_reads_back_as_it_was_written():
     assert Manifest.from_json(GOOD.to_json()) == GOOD
+
+
+def test_a_vision_encoder_without_sizes_is_that_of_the_released_model():
+    """Bundles made before other sizes were possible do not state them."""
+    made = Manifest.from_json(changed("vision", {"token": 5, "width": 1152})).vision
+    assert made and (made.patch_size, made.max_crops) == (14, 36)
+    sizes = {"token": 5, "width": 192, "patch_size": 28, "max_crops": 2}
+    told = Manifest.from_json(changed("vision", sizes))
+    assert told.vision and (told.vision.patch_size, told.vision.max_crops) == (28, 2)
+    assert Manifest.from_json(told.to_json()) == told
 
 
 def test_a_key_of_a_later_version_is_tolerated_at_the_top_level():
@@ -80,6 +91,14 @@ def test_a_key_of_a_later_version_is_tolerated_at_the_top_level():
         ("tokens.stop", [-1]),
         ("tokens.bos", 1000),
         ("tokens.first_unused", 0),
+        ("vision.patch_size", 0),
+        ("vision.patch_size", 16),
+        ("vision.patch_size", 28.0),
+        ("vision.max_crops", 0),
+        ("vision.max_crops", 257),
+        ("vision.max_crops", "2"),
+        ("vision.crop_size", 336),
+        ("speech.patch_size", 14),
         ("chat.format", "jinja"),
         ("quantisation", [{"name": "all", "bits": 0, "block": 0, "symmetric": True, "tensors": 1, "bytes": 1}]),
         ("files", ["weights.bin"]),

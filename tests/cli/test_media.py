@@ -93,6 +93,14 @@ def test_a_tiling_that_cannot_be_is_refused(bundle: Path, picture: Path, flag: s
     assert_refused(edge("run", "-b", bundle, "-i", picture, flag, value, "?"), 2, flag)
 
 
+def test_more_crops_than_the_model_was_trained_with_are_refused_by_every_verb_before_it_answers(
+    bundle: Path, picture: Path
+) -> None:
+    for verb in (["run", "-i", picture, "?"], ["run", "no picture"], ["chat"]):
+        told = edge(*verb, "-b", bundle, "--max-crops", 37)
+        assert_refused(told, 2, "--max-crops is 37, but mini-multimodal sees at most 36 crops")
+
+
 def test_unusable_media_are_refused_before_the_bundle_is_touched(tmp_path: Path, clip: Path, picture: Path) -> None:
     """A wrong extension is no hint: a picture given as a recording is told so, and the other way round."""
     empty, missing = tmp_path / "empty.wav", tmp_path / "nowhere.png"

@@ -1,6 +1,6 @@
 """transformers' logits for prompts with media, fed with the arrays of our own front ends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ class Reference:
         clips: Sequence[Clip] = (),
         pictures: Sequence[Picture] = (),
         projector: str = "",
+        images: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
         """float32 [tokens, vocab] of one call without a KV cache. Media in the order of their placeholders.
 
         One clip goes through the port's own inputs, which choose the projector. Of several the port lets one see the
         padding of another, so they are encoded by `encode_clips`, with "speech" or "vision_speech" as `projector`.
+        `images` are the model's own inputs, in place of what our front end makes of `pictures`.
         """
         model, tokens = self.model(mode), torch.tensor([list(ids)])
         model.config._attn_implementation = "sdpa" if len(ids) > LONG_PROMPT else "eager"
@@ -49,7 +51,7 @@ class Reference:
                 projector = projector or ("vision_speech" if pictures else "speech")
                 inputs = {"inputs_embeds": _embedded(model, tokens, clips, pictures, projector)}
             else:
-                inputs = {"input_ids": tokens, **_audio(clips), **_images(pictures)}
+                inputs = {"input_ids": tokens, **_audio(clips), **(_images(pictures) if images is None else images)}
             return model(**inputs, use_cache=False).logits[0].numpy()
 
     def _load_with(self, adapter: str | None) -> Any:

@@ -70,7 +70,7 @@ def ask(
     prompt: str = "what is it?",
     *,
     limit: int = STEPS,
-    max_crops: int = 36,
+    max_crops: int | None = None,
     bounded: bool = True,
     images: Sequence[Any] = (),
     audio: Sequence[Any] = (),
@@ -122,7 +122,7 @@ def clips_of(*sources: Any) -> list[Clip]:
 
 
 def pictures_of(*pixels: np.ndarray, max_crops: int = 36) -> list[Picture]:
-    """uint8 [height, width, 3] in the tilings that a turn without a time limit gives them."""
+    """uint8 [height, width, 3] in the tilings that a turn without a time limit gives them, in patches of 14 pixels."""
     return [Picture(rgb, choose_tiling(rgb.shape[1], rgb.shape[0], max_crops)) for rgb in pixels]
 
 

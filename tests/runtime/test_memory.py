@@ -1,5 +1,6 @@
 """A bundle says how much memory it will take before it takes any."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_the_kv_cache_is_float32_keys_and_values_of_every_layer(bundle: Bundle) 
     info = bundle.manifest.decoder
     per_token = 2 * info.layers * info.kv_heads * info.head_size * 4
     assert predict_memory(bundle, "text", 1000).kv_cache == 1000 * per_token
+
+
+def test_an_encoder_needs_memory_for_its_own_sizes_and_not_for_those_of_the_released_model(bundle: Bundle) -> None:
+    """A quarter of the patches is a quarter of the intermediate results."""
+    vision = bundle.manifest.vision
+    assert vision
+    wide = dataclasses.replace(vision, width=1152)
+    need = {}
+    for patch_size in (14, 28):
+        changed = dataclasses.replace(bundle.manifest, vision=dataclasses.replace(wide, patch_size=patch_size))
+        need[patch_size] = predict_memory(dataclasses.replace(bundle, manifest=changed), "vision", 1000).activations
+    assert need[28] == pytest.approx(need[14] / 4, rel=1e-6)
+    assert predict_memory(bundle, "vision", 1000).activations < need[28] / 4
 
 
 def test_a_bundle_that_does_not_fit_is_refused_with_the_numbers(bundle: Bundle) -> None:
