@@ -1,0 +1,43 @@
+"""python -m benchmarks.terminal train --work DIR --recordings FOLDER: all stages, resumed where they stopped."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.terminal.training.pipeline import Steps, Training
+
+STAGES = ("speech", "real", "vision", "both")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+Work = Annotated[Path, typer.Option(help="Weights, optimisers and histories of the stages.")]
+Recordings = Annotated[Path | None, typer.Option(help="The folder spoken-digits.")]
+Threads = Annotated[int, typer.Option(help="Of this process; makers of examples have one each.")]
+Scale = Annotated[float, typer.Option(help="Fraction of the usual steps, for a trial.")]
+
+
+@app.command()
+def train(
+    work: Work,
+    recordings: Recordings = None,
+    stage: Annotated[list[str] | None, typer.Option(help=f"Only these of {', '.join(STAGES)}.")] = None,
+    scale: Scale = 1.0,
+    threads: Threads = 1,
+) -> None:
+    """Text base first, then each modality on the frozen base, then pictures with spoken questions."""
+    torch.set_num_threads(threads)
+    training = Training(work, Steps().scaled(scale), recordings)
+    for name in stage or STAGES:
+        getattr(training, f"train_{name}")()
+
+
+@app.command()
+def checkpoint(work: Work, directory: Path) -> None:
+    """Writes the newest weights as a checkpoint."""
+    print(Training(work, Steps()).write(directory))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    app()

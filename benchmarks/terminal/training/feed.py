@@ -1,0 +1,85 @@
+"""Endless training examples made in a process of their own, and a pool from which batches are drawn.
+
+Making an example costs about as much time as learning from it, so the pool hands each out REUSE times on average while
+new ones replace the oldest.
+"""
+
+import os
+import queue
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+REUSE = 3
+POLITE = 2
+"""Niceness of the makers: the training goes first."""
+
+
+class Feed:
+    """`draw(rng)` makes one example; `size` of them are kept. The makers end with the training."""
+
+    def __init__(self, draw: Callable[[np.random.Generator], Any], seed: int, size: int, makers: int = 1) -> None:
+        context = get_context("fork")
+        self._queue: Any = context.Queue(maxsize=64)
+        self._size, self._pool, self._next = size, [], 0
+        self.made = self._used = 0
+        arguments = [(draw, [seed, maker], self._queue) for maker in range(makers)]
+        self._makers = [context.Process(target=_make, args=own, daemon=True) for own in arguments]
+        for maker in self._makers:
+            maker.start()
+
+    def close(self) -> None:
+        for maker in self._makers:
+            maker.kill()
+
+    def fill(self, count: int) -> None:
+        """Waits until there are `count` examples."""
+        while len(self._pool) < count:
+            self._add(self._queue.get())
+
+    def seen(self) -> list[Any]:
+        """The examples at hand."""
+        return list(self._pool)
+
+    def batches(self, rng: np.random.Generator, batch: int, length: Callable[[Any], int]) -> Iterator[list[Any]]:
+        """Endless batches of examples of similar length."""
+        while True:
+            chosen = [
+                self._pool[i] for i in rng.choice(len(self._pool), min(len(self._pool), batch * 16), replace=False)
+            ]
+            chosen.sort(key=length)
+            groups = [chosen[i : i + batch] for i in range(0, len(chosen) - batch + 1, batch)]
+            for i in rng.permutation(len(groups)):
+                self._used += batch
+                self._take_new()
+                yield groups[i]
+
+    def _take_new(self) -> None:
+        while self.made * REUSE < self._used + self._size:
+            try:
+                self._add(self._queue.get_nowait())
+            except queue.Empty:
+                return
+
+    def _add(self, examples: list[Any] | Exception) -> None:
+        if isinstance(examples, Exception):
+            raise examples
+        for example in examples:
+            self.made += 1
+            if len(self._pool) < self._size:
+                self._pool.append(example)
+            else:
+                self._pool[self._next] = example
+                self._next = (self._next + 1) % self._size
+
+
+def _make(draw: Callable[[np.random.Generator], Any], seed: list[int], out: Any) -> None:
+    os.nice(POLITE)
+    rng = np.random.default_rng(seed)
+    try:
+        while True:
+            out.put([draw(rng) for _ in range(16)])
+    except Exception as error:  # the training must not go on with what there is
+        out.put(error)

@@ -1,0 +1,137 @@
+"""The stages in order, each resumed from its file in the work directory, and the checkpoint in the end."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from benchmarks.terminal.language.vocabulary import learn_vocabulary
+from benchmarks.terminal.speech.real_digits import SPEAKERS, Digit, load_digits
+from benchmarks.terminal.training.both_stage import BothStage, train_both
+from benchmarks.terminal.training.checkpoint import write_checkpoint
+from benchmarks.terminal.training.lora import adapt
+from benchmarks.terminal.training.model import build
+from benchmarks.terminal.training.speech_stage import RATE, SpeechStage, train_speech
+from benchmarks.terminal.training.text_stage import base_parts, train_text
+from benchmarks.terminal.training.vision_stage import VisionStage, train_vision
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Optimiser steps of each stage; of speech and vision the first part trains the encoder alone."""
+
+    text: int = 1600
+    speech: int = 9000
+    speech_alone: int = 2000
+    real: int = 1500
+    vision: int = 9000
+    vision_alone: int = 3000
+    both: int = 1500
+
+    def scaled(self, factor: float) -> "Steps":
+        """The same shape in a fraction of the time."""
+        return Steps(*(max(1, round(getattr(self, name) * factor)) for name in self.__dataclass_fields__))
+
+
+class Training:
+    """`work` keeps every stage's weights, optimiser and history; `recordings` is the folder of spoken digits."""
+
+    def __init__(self, work: Path, steps: Steps, recordings: Path | None = None) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        self.work, self.steps, self.recordings = work, steps, recordings
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        file = self.work / "tokenizer.json"
+        if not file.exists():
+            learn_vocabulary().save(str(file))
+        return Tokenizer.from_file(str(file))
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """With the text base trained, frozen and adapted; nothing learns until a stage says so."""
+        model = build(self.tokenizer)
+        if self._unfinished("text", self.steps.text):
+            train_text(model, self.tokenizer, self.work / "text.pt", self.steps.text)
+        for name, module in base_parts(model).items():
+            module.load_state_dict(self._weights("text")[name])
+        model.requires_grad_(False)
+        adapt(model)
+        return model
+
+    @cached_property
+    def speech(self) -> SpeechStage:
+        return SpeechStage(self.model, self.tokenizer)
+
+    @cached_property
+    def vision(self) -> VisionStage:
+        return VisionStage(self.model, self.tokenizer)
+
+    def train_speech(self) -> None:
+        """On synthetic voices only, so that it can be told how people's voices are understood without them."""
+        self._learning(self.speech.parameters)
+        train_speech(self.speech, self.work / "speech.pt", self.steps.speech, self.steps.speech_alone)
+
+    def train_real(self, speakers: Collection[str] = SPEAKERS, name: str = "real", until: float = float("inf")) -> None:
+        """Goes on from the synthetic stage with the recordings of `speakers`."""
+        path = self.work / f"{name}.pt"
+        if not path.exists():
+            self.load("speech", self.speech.modules)
+        self._learning(self.speech.parameters)
+        real = self._real(speakers)
+        train_speech(self.speech, path, self.steps.real, real=real, rate=RATE / 3, seed=51, until=until)
+
+    def train_vision(self) -> None:
+        self._learning(self.vision.parameters)
+        train_vision(self.vision, self.work / "vision.pt", self.steps.vision, self.steps.vision_alone)
+
+    def train_both(self) -> None:
+        stage = BothStage(self.vision, self.speech)
+        self.load("real" if (self.work / "real.pt").exists() else "speech", self.speech.modules)
+        if not (self.work / "both.pt").exists():
+            self.load("vision", self.vision.modules)
+        else:
+            self.load("vision", {name: m for name, m in self.vision.modules.items() if name in ("image", "head")})
+        self._learning(stage.parameters)
+        train_both(stage, self.work / "both.pt", self.steps.both)
+
+    def assemble(self, speech: str | None = None) -> nn.Module:
+        """The model with the newest weights of every stage that has any."""
+        for name in (speech,) if speech else ("speech", "real"):
+            if (self.work / f"{name}.pt").exists():
+                self.load(name, self.speech.modules)
+        if (self.work / "vision.pt").exists():
+            self.load("vision", self.vision.modules)
+        if (self.work / "both.pt").exists():
+            self.load("both", BothStage(self.vision, self.speech).modules)
+        return self.model.eval()
+
+    def write(self, directory: Path) -> Path:
+        return write_checkpoint(self.assemble(), self.tokenizer, directory)
+
+    def load(self, stage: str, modules: Mapping[str, nn.Module]) -> None:
+        weights = self._weights(stage)
+        for name, module in modules.items():
+            module.load_state_dict(weights[name])
+
+    def _weights(self, stage: str) -> dict[str, dict[str, torch.Tensor]]:
+        return torch.load(self.work / f"{stage}.pt", weights_only=True)["modules"]
+
+    def _unfinished(self, stage: str, steps: int) -> bool:
+        path = self.work / f"{stage}.pt"
+        return not path.exists() or torch.load(path, weights_only=True)["step"] < steps
+
+    def _learning(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.model.requires_grad_(False)
+        self.model.train()
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+    def _real(self, speakers: Collection[str]) -> dict[str, list[Digit]]:
+        if self.recordings is None:
+            raise SystemExit("the real stage needs --recordings, the folder of spoken digits")
+        return load_digits(self.recordings, speakers)

@@ -1,0 +1,172 @@
+"""Stage 2: the speech encoder, its projector and the speech LoRA learn; the text base stays as it is.
+
+First only the encoder, towards word pieces in order (CTC), which aligns it within minutes; then through the decoder,
+with CTC at its side. A last phase adds recordings of people.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from benchmarks.terminal.language.vocabulary import SIZE
+from benchmarks.terminal.speech.real_digits import Digit
+from benchmarks.terminal.training.feed import Feed
+from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
+from benchmarks.terminal.training.prompts import Renderer, pad, rounded
+from benchmarks.terminal.training.schedule import Run
+from benchmarks.terminal.training.speech_encoder import encode
+from benchmarks.terminal.training.spoken import Spoken, draw_first_lesson, draw_spoken, spoken_turn
+
+BATCH, POOL = 32, 24_000
+RATE = 1e-3
+CTC_WEIGHT = 0.3
+BLANK = SIZE
+SHORT_STEPS = 500
+"""At first only one or two digits at a time, clearly spoken: CTC finds them within 200 steps. With noise and whole
+commands from the start it had found nothing after 900."""
+
+
+class SpeechStage:
+    """Everything of the stage that a step needs; `head` is the CTC layer, which is thrown away in the end."""
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
+        self.model, self.renderer = model, Renderer(tokenizer)
+        self.audio = model.model.embed_tokens_extend.audio_embed
+        self.head = nn.Linear(self.audio.encoder.config.hidden_size, SIZE + 1)
+        self.pieces = partial(_pieces, tokenizer)
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What is learned, for the run's file."""
+        return {"audio": self.audio, "head": self.head} | adapter_layers(self.model, "speech")
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        used = [p for n, p in self.audio.named_parameters() if "vision_speech" not in n]
+        return [*used, *self.head.parameters(), *adapter_parameters(self.model, "speech")]
+
+    def encode(self, batch: Sequence[Spoken], mask_rng: np.random.Generator | None = None):
+        """(hidden, tokens, CTC loss) of a batch; with `mask_rng` bands and stretches are hidden (SpecAugment)."""
+        lengths = torch.tensor([len(spoken.features) for spoken in batch])
+        features = self.audio.encoder.encoder_embedding.global_mean.expand(
+            len(batch), 2 * rounded(-(-int(lengths.max()) // 2)), -1
+        ).clone()
+        for row, spoken in enumerate(batch):
+            features[row, : len(spoken.features)] = torch.from_numpy(spoken.features.astype(np.float32))
+            if mask_rng is not None:
+                _hide(mask_rng, features[row, : len(spoken.features)], self.audio.encoder.encoder_embedding.global_mean)
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden, tokens = encode(self.audio.encoder, features, lengths)
+        scores = self.head(hidden.float()).log_softmax(-1)
+        targets = [torch.tensor(self.pieces(spoken.words), dtype=torch.int64) for spoken in batch]
+        ctc = nn.functional.ctc_loss(
+            scores.transpose(0, 1), torch.cat(targets), tokens, torch.tensor([len(t) for t in targets]), BLANK,
+            zero_infinity=True,
+        )  # fmt: skip
+        return hidden, tokens, ctc, scores
+
+    def answer_loss(
+        self, rng: np.random.Generator, batch: Sequence[Spoken], hidden: torch.Tensor, tokens: torch.Tensor
+    ):
+        """(cross-entropy of the answers, share of answers right from the first token to the last)."""
+        turns = [spoken_turn(rng, spoken) for spoken in batch]
+        sequences = [self.renderer.sequence(t, audio_tokens=int(n)) for t, n in zip(turns, tokens, strict=True)]
+        ids, mask, labels = pad(sequences)
+        with torch.autocast("cpu", torch.bfloat16):
+            speech = self.audio.down_proj_for_speech(nn.functional.gelu(self.audio.up_proj_for_speech(hidden)))
+            embedded = self.model.model.embed_tokens(ids)
+            valid = torch.arange(hidden.shape[1]) < tokens[:, None]
+            embedded = embedded.masked_scatter(
+                (ids == self.renderer.audio)[:, :, None], speech[valid].to(embedded.dtype)
+            )
+            states = self.model.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state
+        return answers(self.model, states, labels)
+
+
+def answers(model: nn.Module, states: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean cross-entropy of the labelled tokens, bool [batch]: all of them right)."""
+    target = labels[:, 1:]
+    learned = target >= 0
+    logits = model.lm_head(states[:, :-1][learned].float())
+    loss = nn.functional.cross_entropy(logits, target[learned])
+    wrong = torch.zeros_like(learned)
+    wrong[learned] = logits.argmax(-1) != target[learned]
+    return loss, ~wrong.any(1)
+
+
+def train_speech(
+    stage: SpeechStage,
+    path: Path,
+    steps: int,
+    ctc_steps: int = 0,
+    real: Mapping[str, Sequence[Digit]] | None = None,
+    rate: float = RATE,
+    seed: int = 21,
+    until: float = float("inf"),
+) -> Run:
+    """`ctc_steps` without the decoder, then with it, up to `steps`, or until that many seconds were spent."""
+    run = Run(path, stage.modules, stage.parameters, steps, rate)
+    short = run.step < SHORT_STEPS and real is None
+    draw = draw_first_lesson if short else partial(draw_spoken, real=real)
+    feed = Feed(draw, seed + run.step, POOL)
+    feed.fill(600)
+    rng = np.random.default_rng([seed, run.step])
+    if run.step == 0 and real is None:
+        normalise(stage.audio.encoder, feed.seen())
+    use(stage.model, "speech")
+    exact = 0.0
+    for batch in feed.batches(rng, BATCH, lambda spoken: len(spoken.features)):
+        began = time.perf_counter()
+        hidden, tokens, ctc, _ = stage.encode(batch, rng)
+        loss = ctc
+        if run.step >= ctc_steps:
+            answer, right = stage.answer_loss(rng, batch, hidden, tokens)
+            loss = answer + CTC_WEIGHT * ctc
+            exact += 0.02 * (right.float().mean().item() - exact)
+        run.update(loss)
+        run.seconds += time.perf_counter() - began
+        if run.step % 50 == 0:
+            run.history.append(
+                {"step": run.step, "seconds": run.seconds, "ctc": ctc.item(), "loss": loss.item(), "exact": exact}
+            )
+            print(
+                f"speech {run.step}/{steps}  ctc {ctc.item():.3f}  loss {loss.item():.3f}  exact {exact:.3f}  "
+                f"{run.seconds:.0f} s  made {feed.made}",
+                flush=True,
+            )
+        if run.step % 500 == 0:
+            run.save()
+        if run.step >= steps or run.seconds > until or (short and run.step >= SHORT_STEPS):
+            break
+    run.save()
+    feed.close()
+    if short and run.step < steps and run.seconds <= until:
+        return train_speech(stage, path, steps, ctc_steps, real, rate, seed, until)
+    return run
+
+
+def normalise(encoder: nn.Module, seen: Sequence[Spoken]) -> None:
+    """Mean and deviation of each band over what was heard first."""
+    frames = np.concatenate([spoken.features for spoken in seen]).astype(np.float32)
+    encoder.encoder_embedding.global_mean.copy_(torch.from_numpy(frames.mean(0)))
+    encoder.encoder_embedding.global_invstd.copy_(torch.from_numpy(1 / (frames.std(0) + 1e-3)))
+
+
+def _pieces(tokenizer: Tokenizer, words: str) -> list[int]:
+    """With a space before, so that a word is the same piece wherever it stands."""
+    return tokenizer.encode(" " + words).ids if words else []
+
+
+def _hide(rng: np.random.Generator, features: torch.Tensor, value: torch.Tensor) -> None:
+    frames, bands = features.shape
+    for _ in range(2):
+        width, length = int(rng.integers(0, 13)), int(rng.integers(0, max(2, frames // 12)))
+        band, start = int(rng.integers(0, bands - width)), int(rng.integers(0, max(1, frames - length)))
+        features[:, band : band + width] = value[band : band + width]
+        features[start : start + length] = value

@@ -1,0 +1,163 @@
+"""Stage 3: the vision tower, its projector and the vision LoRA learn; the text base stays as it is.
+
+First only the tower: every patch says which character has its centre there, a target that the drawings know. Then
+through the decoder, with that at its side.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from benchmarks.terminal.training.feed import Feed
+from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
+from benchmarks.terminal.training.prompts import Renderer, pad
+from benchmarks.terminal.training.schedule import Run
+from benchmarks.terminal.training.seen import CLASSES, NOTHING, Seen, crops_of, draw_seen, seen_turn
+from benchmarks.terminal.training.speech_stage import answers
+from benchmarks.terminal.training.vision_encoder import encode
+from edge.media.crops import Crops
+from edge.media.tiling import CROP, assembly
+
+BATCH, POOL = 12, 12_000
+RATE = 1e-3
+PATCH_WEIGHT = 0.5
+FIRST_LESSON = 0.3
+"""How disturbed the pictures are while the tower learns alone."""
+
+
+class VisionStage:
+    """Everything of the stage that a step needs; `head` reads characters off features and is thrown away in the end."""
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
+        self.model, self.renderer = model, Renderer(tokenizer)
+        self.image = model.model.embed_tokens_extend.image_embed
+        # each pooled feature speaks for its four patches: a class each, and whether there is a point
+        self.head = nn.Linear(self.image.image_dim_out, 4 * (CLASSES + 1))
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What is learned, for the run's file."""
+        return {"image": self.image, "head": self.head} | adapter_layers(self.model, "vision")
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        dead = f"layers.{len(self.image.img_processor.encoder.layers) - 1}."
+        unused = ("img_processor.head", "post_layernorm", dead)
+        used = [p for n, p in self.image.named_parameters() if not any(part in n for part in unused)]
+        return [*used, *self.head.parameters(), *adapter_parameters(self.model, "vision")]
+
+    def encode(self, batch: Sequence[Seen], overviews: bool = True):
+        """(features of all crops [crops, side, side, width], the tilings, loss of the patches, share of characters
+        right). Without `overviews` the crops of the grid only."""
+        cut, first = [crops_of(seen) for seen in batch], 0 if overviews else 1
+        pixels = torch.cat([_pixels(crops)[first:] for crops, _, _ in cut])
+        mask = torch.from_numpy(np.concatenate([crops.mask[first:] for crops, _, _ in cut]))
+        positions = torch.from_numpy(np.concatenate([crops.positions[first:] for crops, _, _ in cut]))
+        with torch.autocast("cpu", torch.bfloat16):
+            features = encode(self.image.img_processor, pixels, mask, positions)
+        classes = torch.from_numpy(np.concatenate([classes[first:] for _, classes, _ in cut]))
+        points = torch.from_numpy(np.concatenate([points[first:] for _, _, points in cut]))
+        loss, right = self._patch_loss(features.float(), classes, points, mask)
+        return features, [crops.tiling for crops, _, _ in cut], loss, right
+
+    def _patch_loss(
+        self, features: torch.Tensor, classes: torch.Tensor, points: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, float]:
+        """Characters and empty patches weigh the same, however few of the patches have one."""
+        crops, side = features.shape[:2]
+        told = self.head(features).view(crops, side, side, 2, 2, CLASSES + 1).permute(0, 1, 3, 2, 4, 5)
+        told = told.reshape(crops, 2 * side, 2 * side, CLASSES + 1)
+        logits, point = told[..., :CLASSES], told[..., CLASSES]
+        there, empty = classes != NOTHING, (classes == NOTHING) & mask
+        loss = nn.functional.cross_entropy(logits[empty], classes[empty])
+        right = 0.0
+        if there.any():
+            loss = loss + nn.functional.cross_entropy(logits[there], classes[there])
+            right = (logits[there].argmax(-1) == classes[there]).float().mean().item()
+        weight = torch.tensor(10.0)
+        loss = loss + nn.functional.binary_cross_entropy_with_logits(
+            point[mask], points[mask].float(), pos_weight=weight
+        )
+        return loss, right
+
+    def picture_tokens(self, features: torch.Tensor, tilings: Sequence) -> list[torch.Tensor]:
+        """Embeddings [tokens, hidden] of each picture: its features in reading order, projected."""
+        gaps = [
+            gap.view(1, -1) for gap in (self.image.sub_img_feature_extensor, self.image.global_img_feature_extensor)
+        ]
+        made, first = [], 0
+        for tiling in tilings:
+            own = features[first : first + tiling.crops].flatten(0, 2)
+            first += tiling.crops
+            rows = torch.cat([*gaps, own.float()])[torch.from_numpy(assembly(tiling))]
+            made.append(rows)
+        up, down = self.image.img_projection_up, self.image.img_projection_down
+        return list(down(nn.functional.gelu(up(torch.cat(made)))).split([len(rows) for rows in made]))
+
+    def answer_loss(self, rng: np.random.Generator, batch: Sequence[Seen], features: torch.Tensor, tilings: Sequence):
+        """(cross-entropy of the answers, share of answers right from the first token to the last)."""
+        turns = [seen_turn(rng, seen) for seen in batch]
+        sequences = [self.renderer.sequence(turn, t.tokens) for turn, t in zip(turns, tilings, strict=True)]
+        ids, mask, labels = pad(sequences)
+        with torch.autocast("cpu", torch.bfloat16):
+            pictures = torch.cat(self.picture_tokens(features, tilings))
+            embedded = self.model.model.embed_tokens(ids)
+            embedded = embedded.masked_scatter((ids == self.renderer.image)[:, :, None], pictures.to(embedded.dtype))
+            states = self.model.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state
+        return answers(self.model, states, labels)
+
+
+def _pixels(crops: Crops) -> torch.Tensor:
+    """Crops.pixels(), made in a third of the time."""
+    rows, columns = crops.tiling.rows, crops.tiling.columns
+    grid = torch.from_numpy(crops.padded).view(rows, CROP, columns, CROP, 3).permute(0, 2, 4, 1, 3)
+    grid = grid.reshape(-1, 3, CROP, CROP).float() * (2 / 255) - 1
+    return torch.cat([torch.from_numpy(crops.overview)[None], grid])
+
+
+def train_vision(
+    stage: VisionStage, path: Path, steps: int, patch_steps: int = 0, rate: float = RATE, seed: int = 31,
+    until: float = float("inf"),
+) -> Run:  # fmt: skip
+    """`patch_steps` without the decoder, then with it, up to `steps`, or until that many seconds were spent."""
+    run = Run(path, stage.modules, stage.parameters, steps, rate)
+    alone = run.step < patch_steps
+    feed = Feed(partial(draw_seen, hardest=FIRST_LESSON if alone else 1.0), seed + run.step, POOL)
+    feed.fill(400)
+    rng = np.random.default_rng([seed, run.step])
+    use(stage.model, "vision")
+    exact = seen_right = 0.0
+    for batch in feed.batches(rng, BATCH, lambda seen: len(seen.jpeg)):
+        began = time.perf_counter()
+        features, tilings, loss, right = stage.encode(batch, overviews=not alone)
+        seen_right += 0.02 * (right - seen_right)
+        patch_loss = loss.item()
+        if not alone:
+            answer, all_right = stage.answer_loss(rng, batch, features, tilings)
+            loss = answer + PATCH_WEIGHT * loss
+            exact += 0.02 * (all_right.float().mean().item() - exact)
+        run.update(loss)
+        run.seconds += time.perf_counter() - began
+        if run.step % 50 == 0:
+            line = {"patches": patch_loss, "loss": loss.item(), "characters": seen_right, "exact": exact}
+            run.history.append({"step": run.step, "seconds": run.seconds} | line)
+            print(
+                f"vision {run.step}/{steps}  patches {patch_loss:.3f}  characters {seen_right:.3f}  "
+                f"loss {loss.item():.3f}  exact {exact:.3f}  {run.seconds:.0f} s  made {feed.made}",
+                flush=True,
+            )
+        if run.step % 250 == 0:
+            run.save()
+        if run.step >= (patch_steps if alone else steps) or run.seconds > until:
+            break
+    run.save()
+    feed.close()
+    if alone and run.step < steps and run.seconds <= until:
+        return train_vision(stage, path, steps, patch_steps, rate, seed, until)
+    return run

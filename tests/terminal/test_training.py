@@ -1,0 +1,122 @@
+"""What is trained is what runs: batches equal single inputs, and the checkpoint equals the trained model."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.reference_import import import_transformers
+
+torch = pytest.importorskip("torch", reason="training needs torch")
+
+from benchmarks.terminal.language.text_turns import draw_text_turn  # noqa: E402
+from benchmarks.terminal.language.turn import Turn  # noqa: E402
+from benchmarks.terminal.language.vocabulary import learn_vocabulary  # noqa: E402
+from benchmarks.terminal.training import speech_encoder, vision_encoder  # noqa: E402
+from benchmarks.terminal.training.checkpoint import write_checkpoint  # noqa: E402
+from benchmarks.terminal.training.lora import AdaptedLinear, adapt, use  # noqa: E402
+from benchmarks.terminal.training.model import build  # noqa: E402
+from benchmarks.terminal.training.prompts import Renderer, pad  # noqa: E402
+from benchmarks.terminal.training.schedule import Run  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return learn_vocabulary(turns=1_500)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Any) -> Any:
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = build(tokenizer)
+    adapt(made)
+    generator = torch.Generator().manual_seed(1)
+    for module in made.modules():
+        if isinstance(module, AdaptedLinear):
+            for b in module.b.values():
+                torch.nn.init.normal_(b.weight, std=0.02, generator=generator)
+    return made.eval().requires_grad_(False)
+
+
+def test_a_clip_in_a_padded_batch_is_encoded_like_the_clip_alone(model: Any) -> None:
+    encoder = model.model.embed_tokens_extend.audio_embed.encoder
+    features = torch.rand(3, 200, 80, generator=torch.Generator().manual_seed(2)) * 20
+    lengths = torch.tensor([200, 61, 133])
+    together, tokens = speech_encoder.encode(encoder, features, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone, count = speech_encoder.encode(encoder, features[row : row + 1, :length], torch.tensor([length]))
+        assert tokens[row] == count[0] == -(-length // 8)
+        assert torch.allclose(together[row, : tokens[row]], alone[0], atol=1e-4)
+
+
+def test_a_clip_is_encoded_as_transformers_does(model: Any) -> None:
+    encoder = model.model.embed_tokens_extend.audio_embed.encoder
+    features = torch.rand(1, 150, 80, generator=torch.Generator().manual_seed(3)) * 20
+    ours, _ = speech_encoder.encode(encoder, features, torch.tensor([150]))
+    assert torch.allclose(ours, encoder(features, None), atol=1e-4)
+
+
+def test_crops_are_encoded_as_transformers_does_up_to_the_used_layer(model: Any) -> None:
+    tower = model.model.embed_tokens_extend.image_embed.img_processor
+    pixels = torch.randn(2, 3, 448, 448, generator=torch.Generator().manual_seed(4))
+    mask = torch.ones(2, 16, 16, dtype=torch.bool)
+    positions = torch.arange(256).expand(2, -1)
+    reference = tower(pixels, patch_attention_mask=mask, output_hidden_states=True).hidden_states[-2]
+    pooled = torch.nn.functional.avg_pool2d(reference.transpose(1, 2).reshape(2, -1, 16, 16), 2).permute(0, 2, 3, 1)
+    assert torch.allclose(vision_encoder.encode(tower, pixels, mask, positions), pooled, atol=1e-3)
+
+
+def test_the_answer_is_learned_and_the_prompt_is_not(tokenizer: Any) -> None:
+    renderer = Renderer(tokenizer)
+    sequence = renderer.sequence(Turn("Read the display.", "66.00"), image_tokens=5)
+    ids, mask, labels = pad([sequence, renderer.sequence(Turn("Hello", "Hello. How can I help?"))])
+    assert ids.shape[1] % 16 == 0
+    assert (ids[0] == renderer.image).sum() == 5
+    learned = labels[0] >= 0
+    assert tokenizer.decode(ids[0][learned].tolist(), skip_special_tokens=False) == "66.00<|end|>"
+    assert not (learned & (mask[0] == 0)).any()
+
+
+def test_every_text_turn_fits_the_vocabulary_and_the_chat_format(tokenizer: Any) -> None:
+    renderer, rng = Renderer(tokenizer), np.random.default_rng(5)
+    for _ in range(100):
+        turn = draw_text_turn(rng)
+        sequence = renderer.sequence(turn)
+        text = tokenizer.decode(sequence.ids.tolist(), skip_special_tokens=False)
+        assert text.endswith("<|end|>") and f"<|user|>{turn.prompt}<|end|><|assistant|>" in text
+        assert ("<|tool_call|>" in text) == bool(turn.calls)
+
+
+def test_the_checkpoint_of_a_model_computes_what_the_model_computes(model: Any, tokenizer: Any, tmp_path: Path) -> None:
+    directory = write_checkpoint(model, tokenizer, tmp_path / "checkpoint")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = import_transformers().Phi4MultimodalForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    use(model, None)
+    ids = torch.arange(100, 140)[None]
+    wanted = model(inputs_embeds=model.model.embed_tokens(ids)).logits
+    # the weights are stored in bfloat16
+    assert torch.allclose(loaded(ids).logits, wanted, atol=0.05 * wanted.abs().max().item())
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    def run() -> Run:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(4, 4)
+        return Run(tmp_path / "run.pt", {"layer": layer}, list(layer.parameters()), 10, 0.1)
+
+    def step(run: Run, upto: int) -> torch.Tensor:
+        layer = run.modules["layer"]
+        while run.step < upto:
+            run.update(layer(torch.full((1, 4), float(run.step))).square().sum())
+        return layer.weight.detach().clone()
+
+    straight = step(run(), 8)
+    half = run()
+    step(half, 4)
+    half.save()
+    assert torch.equal(step(run(), 8), straight)
