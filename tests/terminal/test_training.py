@@ -67,7 +67,9 @@ def test_crops_are_encoded_as_transformers_does_up_to_the_used_layer(model: Any)
     positions = torch.arange(256).expand(2, -1)
     reference = tower(pixels, patch_attention_mask=mask, output_hidden_states=True).hidden_states[-2]
     pooled = torch.nn.functional.avg_pool2d(reference.transpose(1, 2).reshape(2, -1, 16, 16), 2).permute(0, 2, 3, 1)
-    assert torch.allclose(vision_encoder.encode(tower, pixels, mask, positions), pooled, atol=1e-3)
+    features = vision_encoder.encode(tower, pixels, mask, positions)
+    assert torch.allclose(features.flatten(1, 2), reference, atol=1e-3)
+    assert torch.allclose(vision_encoder.pool(features), pooled, atol=1e-3)
 
 
 def test_the_answer_is_learned_and_the_prompt_is_not(tokenizer: Any) -> None:

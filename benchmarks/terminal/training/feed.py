@@ -1,7 +1,7 @@
 """Endless training examples made in a process of their own, and a pool from which batches are drawn.
 
-Making an example costs about as much time as learning from it, so the pool hands each out REUSE times on average while
-new ones replace the oldest.
+Making an example costs about as much time as learning from it, so the pool hands each out several times while new ones
+replace the oldest.
 """
 
 import os
@@ -12,27 +12,24 @@ from typing import Any
 
 import numpy as np
 
-REUSE = 3
 POLITE = 2
-"""Niceness of the makers: the training goes first."""
+"""Niceness of the maker: the training goes first."""
 
 
 class Feed:
-    """`draw(rng)` makes one example; `size` of them are kept. The makers end with the training."""
+    """`draw(rng)` makes one example; `size` of them are kept, and each is handed out `reuse` times on average."""
 
-    def __init__(self, draw: Callable[[np.random.Generator], Any], seed: int, size: int, makers: int = 1) -> None:
+    def __init__(self, draw: Callable[[np.random.Generator], Any], seed: int, size: int, reuse: int = 3) -> None:
         context = get_context("fork")
         self._queue: Any = context.Queue(maxsize=64)
         self._size, self._pool, self._next = size, [], 0
         self.made = self._used = 0
-        arguments = [(draw, [seed, maker], self._queue) for maker in range(makers)]
-        self._makers = [context.Process(target=_make, args=own, daemon=True) for own in arguments]
-        for maker in self._makers:
-            maker.start()
+        self._reuse = reuse
+        self._maker = context.Process(target=_make, args=(draw, seed, self._queue), daemon=True)
+        self._maker.start()
 
     def close(self) -> None:
-        for maker in self._makers:
-            maker.kill()
+        self._maker.kill()
 
     def fill(self, count: int) -> None:
         """Waits until there are `count` examples."""
@@ -57,7 +54,7 @@ class Feed:
                 yield groups[i]
 
     def _take_new(self) -> None:
-        while self.made * REUSE < self._used + self._size:
+        while self.made * self._reuse < self._used + self._size:
             try:
                 self._add(self._queue.get_nowait())
             except queue.Empty:
@@ -75,11 +72,11 @@ class Feed:
                 self._next = (self._next + 1) % self._size
 
 
-def _make(draw: Callable[[np.random.Generator], Any], seed: list[int], out: Any) -> None:
+def _make(draw: Callable[[np.random.Generator], Any], seed: int, out: Any) -> None:
     os.nice(POLITE)
     rng = np.random.default_rng(seed)
     try:
         while True:
-            out.put([draw(rng) for _ in range(16)])
+            out.put([draw(rng) for _ in range(8)])
     except Exception as error:  # the training must not go on with what there is
         out.put(error)

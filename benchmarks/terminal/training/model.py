@@ -1,6 +1,5 @@
 """The model: exactly Phi-4-multimodal's architecture with about 10 million parameters, and how it starts."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from benchmarks.terminal.language.vocabulary import AUDIO, IMAGE, SIZE
+from benchmarks.terminal.training.tower_start import start_tower
 from tests.reference_import import import_transformers
 
 CONTEXT = 4096
@@ -94,10 +94,7 @@ def _start(extension: nn.Module) -> None:
         elif isinstance(module, nn.Linear | nn.Conv1d):
             module.reset_parameters()
     vision = extension.image_embed
-    patch = vision.img_processor.embeddings.patch_embedding
-    nn.init.normal_(patch.weight, std=math.sqrt(1 / patch.weight[0].numel()))
+    start_tower(vision.img_processor)
     for gap in (vision.global_img_feature_extensor, vision.sub_img_feature_extensor):
         nn.init.normal_(gap, std=0.02)
     nn.init.zeros_(extension.audio_embed.encoder.relative_attention_bias_layer.bias_values.weight)
-    for layer in vision.img_processor.encoder.layers:
-        layer.self_attn.is_causal = False  # the port's SDPA call would be causal, the original is not

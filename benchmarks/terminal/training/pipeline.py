@@ -24,13 +24,13 @@ from benchmarks.terminal.training.vision_stage import VisionStage, train_vision
 class Steps:
     """Optimiser steps of each stage; of speech and vision the first part trains the encoder alone."""
 
-    text: int = 1600
-    speech: int = 9000
-    speech_alone: int = 2000
-    real: int = 1500
-    vision: int = 9000
-    vision_alone: int = 3000
-    both: int = 1500
+    text: int = 2400
+    speech: int = 4500
+    speech_alone: int = 1500
+    real: int = 1000
+    vision: int = 3300
+    vision_alone: int = 2000
+    both: int = 700
 
     def scaled(self, factor: float) -> "Steps":
         """The same shape in a fraction of the time."""

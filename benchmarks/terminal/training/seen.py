@@ -64,6 +64,42 @@ def crops_of(seen: Seen) -> tuple[Crops, np.ndarray, np.ndarray]:
     return crops, classes, points
 
 
+WINDOW = 8, 16
+"""Rows and columns of patches in which a display lies as a rule; the rest of a crop mostly teaches nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A part of a crop: `pixels` uint8 [3, 224, 448], and of its patches the ids of their `positions` int64 [8, 16],
+    `classes` int64 [8, 16] and `points` bool [8, 16]."""
+
+    pixels: np.ndarray
+    positions: np.ndarray
+    classes: np.ndarray
+    points: np.ndarray
+
+
+def draw_window(rng: np.random.Generator, hardest: float) -> Window:
+    """Around characters of a drawn picture."""
+    while True:
+        kind = str(rng.choice(["display", "printed", "label"], p=[0.7, 0.2, 0.1]))
+        crops, classes, points = crops_of(draw_seen(rng, hardest, kind))
+        busy = [crop for crop in range(1, len(crops)) if (classes[crop] != NOTHING).any()]
+        if busy:
+            break
+    crop = int(rng.choice(busy))
+    height, width = WINDOW
+    rows = np.flatnonzero((classes[crop] != NOTHING).any(1))
+    low, high = max(0, rows[-1] - height + 1), min(rows[0], classes.shape[1] - height)
+    top = int(rng.integers(min(low, high), max(low, high) + 1))
+    row, column = divmod(crop - 1, crops.tiling.columns)
+    y, x = row * CROP + top * PATCH, column * CROP
+    pixels = crops.padded[y : y + height * PATCH, x : x + width * PATCH].transpose(2, 0, 1)
+    cut = slice(top, top + height)
+    positions = crops.positions[crop].reshape(classes.shape[1:])[cut]
+    return Window(np.ascontiguousarray(pixels), positions, classes[crop, cut], points[crop, cut])
+
+
 def seen_turn(rng: np.random.Generator, seen: Seen) -> Turn:
     """A typed question about the picture."""
     question, answer = draw_question(rng, seen.kind, seen.answer, seen.unit or None)

@@ -18,17 +18,28 @@ from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
 from benchmarks.terminal.training.prompts import Renderer, pad
 from benchmarks.terminal.training.schedule import Run
-from benchmarks.terminal.training.seen import CLASSES, NOTHING, Seen, crops_of, draw_seen, seen_turn
+from benchmarks.terminal.training.seen import (
+    CLASSES,
+    NOTHING,
+    PATCH,
+    Seen,
+    Window,
+    crops_of,
+    draw_seen,
+    draw_window,
+    seen_turn,
+)
 from benchmarks.terminal.training.speech_stage import answers
-from benchmarks.terminal.training.vision_encoder import encode
+from benchmarks.terminal.training.vision_encoder import encode, encode_patches, pool, to_patches
 from edge.media.crops import Crops
 from edge.media.tiling import CROP, assembly
 
 BATCH, POOL = 12, 12_000
 RATE = 1e-3
 PATCH_WEIGHT = 0.5
-FIRST_LESSON = 0.3
-"""How disturbed the pictures are while the tower learns alone."""
+WINDOWS = 48
+FIRST_LESSON, LESSON = 0.3, 500
+"""How disturbed the pictures are at first while the tower learns alone; they get harder every so many steps."""
 
 
 class VisionStage:
@@ -37,8 +48,9 @@ class VisionStage:
     def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
         self.model, self.renderer = model, Renderer(tokenizer)
         self.image = model.model.embed_tokens_extend.image_embed
-        # each pooled feature speaks for its four patches: a class each, and whether there is a point
-        self.head = nn.Linear(self.image.image_dim_out, 4 * (CLASSES + 1))
+        # a class and whether there is a point: read off each patch, and for all four patches off their pooled feature
+        width = self.image.image_dim_out
+        self.head = nn.ModuleList([nn.Linear(width, CLASSES + 1), nn.Linear(width, 4 * (CLASSES + 1))])
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -52,39 +64,46 @@ class VisionStage:
         used = [p for n, p in self.image.named_parameters() if not any(part in n for part in unused)]
         return [*used, *self.head.parameters(), *adapter_parameters(self.model, "vision")]
 
-    def encode(self, batch: Sequence[Seen], overviews: bool = True):
-        """(features of all crops [crops, side, side, width], the tilings, loss of the patches, share of characters
-        right). Without `overviews` the crops of the grid only."""
-        cut, first = [crops_of(seen) for seen in batch], 0 if overviews else 1
-        pixels = torch.cat([_pixels(crops)[first:] for crops, _, _ in cut])
-        mask = torch.from_numpy(np.concatenate([crops.mask[first:] for crops, _, _ in cut]))
-        positions = torch.from_numpy(np.concatenate([crops.positions[first:] for crops, _, _ in cut]))
+    def look(self, batch: Sequence[Window]) -> tuple[torch.Tensor, float]:
+        """(loss of the patches, share of characters right) of windows."""
+        pixels = torch.from_numpy(np.stack([window.pixels for window in batch])).float() * (2 / 255) - 1
+        positions = torch.from_numpy(np.stack([window.positions for window in batch]))
         with torch.autocast("cpu", torch.bfloat16):
-            features = encode(self.image.img_processor, pixels, mask, positions)
-        classes = torch.from_numpy(np.concatenate([classes[first:] for _, classes, _ in cut]))
-        points = torch.from_numpy(np.concatenate([points[first:] for _, _, points in cut]))
-        loss, right = self._patch_loss(features.float(), classes, points, mask)
+            patches = encode_patches(self.image.img_processor, to_patches(pixels, PATCH), positions.flatten(1))
+        patches = patches.float().view(*positions.shape, -1)
+        classes = torch.from_numpy(np.stack([window.classes for window in batch]))
+        points = torch.from_numpy(np.stack([window.points for window in batch]))
+        return self._patch_loss(patches, pool(patches), classes, points, torch.ones_like(points))
+
+    def encode(self, batch: Sequence[Seen]):
+        """(features of all crops [crops, side, side, width], the tilings, loss of the patches, share of characters
+        right)."""
+        cut = [crops_of(seen) for seen in batch]
+        pixels = torch.cat([_pixels(crops) for crops, _, _ in cut])
+        mask = torch.from_numpy(np.concatenate([crops.mask for crops, _, _ in cut]))
+        positions = torch.from_numpy(np.concatenate([crops.positions for crops, _, _ in cut]))
+        with torch.autocast("cpu", torch.bfloat16):
+            patches = encode(self.image.img_processor, pixels, mask, positions)
+        features = pool(patches.float())
+        classes = torch.from_numpy(np.concatenate([classes for _, classes, _ in cut]))
+        points = torch.from_numpy(np.concatenate([points for _, _, points in cut]))
+        loss, right = self._patch_loss(patches.float(), features, classes, points, mask)
         return features, [crops.tiling for crops, _, _ in cut], loss, right
 
     def _patch_loss(
-        self, features: torch.Tensor, classes: torch.Tensor, points: torch.Tensor, mask: torch.Tensor
+        self,
+        patches: torch.Tensor,
+        pooled: torch.Tensor,
+        classes: torch.Tensor,
+        points: torch.Tensor,
+        mask: torch.Tensor,
     ) -> tuple[torch.Tensor, float]:
-        """Characters and empty patches weigh the same, however few of the patches have one."""
-        crops, side = features.shape[:2]
-        told = self.head(features).view(crops, side, side, 2, 2, CLASSES + 1).permute(0, 1, 3, 2, 4, 5)
-        told = told.reshape(crops, 2 * side, 2 * side, CLASSES + 1)
-        logits, point = told[..., :CLASSES], told[..., CLASSES]
-        there, empty = classes != NOTHING, (classes == NOTHING) & mask
-        loss = nn.functional.cross_entropy(logits[empty], classes[empty])
-        right = 0.0
-        if there.any():
-            loss = loss + nn.functional.cross_entropy(logits[there], classes[there])
-            right = (logits[there].argmax(-1) == classes[there]).float().mean().item()
-        weight = torch.tensor(10.0)
-        loss = loss + nn.functional.binary_cross_entropy_with_logits(
-            point[mask], points[mask].float(), pos_weight=weight
-        )
-        return loss, right
+        n, rows, columns = pooled.shape[:3]
+        of_pooled = self.head[1](pooled).view(n, rows, columns, 2, 2, CLASSES + 1).permute(0, 1, 3, 2, 4, 5)
+        of_pooled = of_pooled.reshape(n, 2 * rows, 2 * columns, CLASSES + 1)
+        first, _ = _characters_loss(self.head[0](patches), classes, points, mask)
+        second, right = _characters_loss(of_pooled, classes, points, mask)
+        return first + second, right
 
     def picture_tokens(self, features: torch.Tensor, tilings: Sequence) -> list[torch.Tensor]:
         """Embeddings [tokens, hidden] of each picture: its features in reading order, projected."""
@@ -113,6 +132,22 @@ class VisionStage:
         return answers(self.model, states, labels)
 
 
+def _characters_loss(
+    told: torch.Tensor, classes: torch.Tensor, points: torch.Tensor, mask: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Characters and empty patches weigh the same, however few of the patches have one."""
+    logits, point = told[..., :CLASSES], told[..., CLASSES]
+    there, empty = classes != NOTHING, (classes == NOTHING) & mask
+    loss = nn.functional.cross_entropy(logits[empty], classes[empty])
+    right = 0.0
+    if there.any():
+        loss = loss + nn.functional.cross_entropy(logits[there], classes[there])
+        right = (logits[there].argmax(-1) == classes[there]).float().mean().item()
+    weight = torch.tensor(10.0)
+    loss = loss + nn.functional.binary_cross_entropy_with_logits(point[mask], points[mask].float(), pos_weight=weight)
+    return loss, right
+
+
 def _pixels(crops: Crops) -> torch.Tensor:
     """Crops.pixels(), made in a third of the time."""
     rows, columns = crops.tiling.rows, crops.tiling.columns
@@ -128,14 +163,24 @@ def train_vision(
     """`patch_steps` without the decoder, then with it, up to `steps`, or until that many seconds were spent."""
     run = Run(path, stage.modules, stage.parameters, steps, rate)
     alone = run.step < patch_steps
-    feed = Feed(partial(draw_seen, hardest=FIRST_LESSON if alone else 1.0), seed + run.step, POOL)
+    if alone:
+        hardest = FIRST_LESSON + (1 - FIRST_LESSON) * run.step / patch_steps
+        feed = Feed(partial(draw_window, hardest=hardest), seed + run.step, POOL // 2, reuse=8)
+    else:
+        feed = Feed(draw_seen, seed + run.step, POOL)
     feed.fill(400)
     rng = np.random.default_rng([seed, run.step])
     use(stage.model, "vision")
     exact = seen_right = 0.0
-    for batch in feed.batches(rng, BATCH, lambda seen: len(seen.jpeg)):
+    last = min(patch_steps, run.step + LESSON) if alone else steps
+    for batch in feed.batches(
+        rng, WINDOWS if alone else BATCH, (lambda _: 0) if alone else (lambda seen: len(seen.jpeg))
+    ):
         began = time.perf_counter()
-        features, tilings, loss, right = stage.encode(batch, overviews=not alone)
+        if alone:
+            loss, right = stage.look(batch)
+        else:
+            features, tilings, loss, right = stage.encode(batch)
         seen_right += 0.02 * (right - seen_right)
         patch_loss = loss.item()
         if not alone:
@@ -154,7 +199,7 @@ def train_vision(
             )
         if run.step % 250 == 0:
             run.save()
-        if run.step >= (patch_steps if alone else steps) or run.seconds > until:
+        if run.step >= last or run.seconds > until:
             break
     run.save()
     feed.close()
