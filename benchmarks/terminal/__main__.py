@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
+from benchmarks.terminal.training.curves import draw_curves
 from benchmarks.terminal.training.pipeline import Steps, Training
 
 STAGES = ("speech", "real", "vision", "both")
@@ -36,6 +37,12 @@ def train(
 def checkpoint(work: Work, directory: Path) -> None:
     """Writes the newest weights as a checkpoint."""
     print(Training(work, Steps()).write(directory))
+
+
+@app.command()
+def curves(work: Work, file: Path) -> None:
+    """Draws loss and accuracy of all stages as SVG."""
+    file.write_bytes(draw_curves(work).svg())
 
 
 if __name__ == "__main__":

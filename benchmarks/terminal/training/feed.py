@@ -40,12 +40,17 @@ class Feed:
         """The examples at hand."""
         return list(self._pool)
 
-    def batches(self, rng: np.random.Generator, batch: int, length: Callable[[Any], int]) -> Iterator[list[Any]]:
-        """Endless batches of examples of similar length."""
+    def batches(
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        length: Callable[[Any], Any],
+        prepare: Callable[[Any], Any] = lambda example: example,
+    ) -> Iterator[list[Any]]:
+        """Endless batches of examples, each made ready by `prepare`, of similar `length`."""
         while True:
-            chosen = [
-                self._pool[i] for i in rng.choice(len(self._pool), min(len(self._pool), batch * 16), replace=False)
-            ]
+            count = min(len(self._pool), batch * 16)
+            chosen = [prepare(self._pool[i]) for i in rng.choice(len(self._pool), count, replace=False)]
             chosen.sort(key=length)
             groups = [chosen[i : i + batch] for i in range(0, len(chosen) - batch + 1, batch)]
             for i in rng.permutation(len(groups)):

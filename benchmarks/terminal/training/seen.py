@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from benchmarks.terminal.language.questions import as_typed, draw_question
+from benchmarks.terminal.language.tools import offer
 from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.pictures.picture import Glyph, draw_picture
 from edge.media.crops import Crops, image_crops
@@ -14,6 +15,8 @@ from edge.media.tiling import CROP, choose_tiling
 PATCH = 28
 MAX_CROPS = 2
 """Crops beside the overview; the checkpoint says so in preprocessor_config.json (dynamic_hd)."""
+WITH_TOOLS = 0.12
+"""Share of the questions that come with functions on offer, which are not needed."""
 CHARACTERS = "0123456789-:ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NOTHING, OTHER, CLASSES = 0, 1, len(CHARACTERS) + 2
 """Classes of a patch: nothing, a character not listed, then the characters. Points stand in a plane of their own."""
@@ -103,4 +106,5 @@ def draw_window(rng: np.random.Generator, hardest: float) -> Window:
 def seen_turn(rng: np.random.Generator, seen: Seen) -> Turn:
     """A typed question about the picture."""
     question, answer = draw_question(rng, seen.kind, seen.answer, seen.unit or None)
-    return Turn(as_typed(question, rng), answer)
+    tools = tuple(offer(rng, None, 2)) if rng.random() < WITH_TOOLS else ()
+    return Turn(as_typed(question, rng), answer, tools=tools)

@@ -14,6 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.language.vocabulary import SIZE
 from benchmarks.terminal.speech.real_digits import Digit
 from benchmarks.terminal.training.feed import Feed
@@ -25,6 +26,8 @@ from benchmarks.terminal.training.spoken import Spoken, draw_first_lesson, draw_
 
 BATCH, POOL = 32, 24_000
 RATE = 1e-3
+ANSWERS = 16
+"""Of a batch: the decoder costs more than the encoder, which needs the examples more."""
 CTC_WEIGHT = 0.3
 BLANK = SIZE
 SHORT_STEPS = 500
@@ -51,7 +54,9 @@ class SpeechStage:
         used = [p for n, p in self.audio.named_parameters() if "vision_speech" not in n]
         return [*used, *self.head.parameters(), *adapter_parameters(self.model, "speech")]
 
-    def encode(self, batch: Sequence[Spoken], mask_rng: np.random.Generator | None = None):
+    def encode(
+        self, batch: Sequence[Spoken], mask_rng: np.random.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(hidden, tokens, CTC loss) of a batch; with `mask_rng` bands and stretches are hidden (SpecAugment)."""
         lengths = torch.tensor([len(spoken.features) for spoken in batch])
         features = self.audio.encoder.encoder_embedding.global_mean.expand(
@@ -69,13 +74,12 @@ class SpeechStage:
             scores.transpose(0, 1), torch.cat(targets), tokens, torch.tensor([len(t) for t in targets]), BLANK,
             zero_infinity=True,
         )  # fmt: skip
-        return hidden, tokens, ctc, scores
+        return hidden, tokens, ctc
 
     def answer_loss(
-        self, rng: np.random.Generator, batch: Sequence[Spoken], hidden: torch.Tensor, tokens: torch.Tensor
-    ):
-        """(cross-entropy of the answers, share of answers right from the first token to the last)."""
-        turns = [spoken_turn(rng, spoken) for spoken in batch]
+        self, turns: Sequence[Turn], hidden: torch.Tensor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(cross-entropy of the answers, bool [batch]: right from the first token to the last)."""
         sequences = [self.renderer.sequence(t, audio_tokens=int(n)) for t, n in zip(turns, tokens, strict=True)]
         ids, mask, labels = pad(sequences)
         with torch.autocast("cpu", torch.bfloat16):
@@ -114,19 +118,25 @@ def train_speech(
     run = Run(path, stage.modules, stage.parameters, steps, rate)
     short = run.step < SHORT_STEPS and real is None
     draw = draw_first_lesson if short else partial(draw_spoken, real=real)
-    feed = Feed(draw, seed + run.step, POOL)
+    feed = Feed(draw, seed + run.step, POOL, reuse=5)
     feed.fill(600)
     rng = np.random.default_rng([seed, run.step])
     if run.step == 0 and real is None:
         normalise(stage.audio.encoder, feed.seen())
     use(stage.model, "speech")
     exact = 0.0
-    for batch in feed.batches(rng, BATCH, lambda spoken: len(spoken.features)):
+
+    # one turn with tools would make all the others of its batch as long
+    def size(asked: tuple[Spoken, Turn]) -> tuple[int, int]:
+        return len(asked[1].tools), len(asked[0].features)
+
+    for asked in feed.batches(rng, BATCH, size, lambda spoken: (spoken, spoken_turn(rng, spoken))):
         began = time.perf_counter()
-        hidden, tokens, ctc, _ = stage.encode(batch, rng)
+        batch, turns = [spoken for spoken, _ in asked], [turn for _, turn in asked]
+        hidden, tokens, ctc = stage.encode(batch, rng)
         loss = ctc
         if run.step >= ctc_steps:
-            answer, right = stage.answer_loss(rng, batch, hidden, tokens)
+            answer, right = stage.answer_loss(turns[:ANSWERS], hidden[:ANSWERS], tokens[:ANSWERS])
             loss = answer + CTC_WEIGHT * ctc
             exact += 0.02 * (right.float().mean().item() - exact)
         run.update(loss)

@@ -16,6 +16,7 @@ from benchmarks.terminal.speech.utterance import draw_clear_utterance, draw_no_s
 from benchmarks.terminal.speech.voices import Split
 
 KINDS = {"digits": 0.42, "command": 0.38, "talk": 0.04, "elsewhere": 0.04, "question": 0.04, "none": 0.08}
+MOST_TOOLS = 3
 REAL_SHARE = 0.5
 """Of the digits, once there are recordings of people."""
 
@@ -78,14 +79,14 @@ def spoken_turn(rng: np.random.Generator, spoken: Spoken) -> Turn:
     if spoken.kind == "none":
         if said < 0.5:
             return Turn(transcribe, talk.NO_SPEECH)
-        return Turn(order, talk.NO_SPEECH, tools=tuple(offer(rng, None)) if said < 0.9 else ())
+        return Turn(order, talk.NO_SPEECH, tools=tuple(offer(rng, None, MOST_TOOLS)) if said < 0.9 else ())
     if spoken.command and said < 0.5:
         name = spoken.command.call.name
         if said < 0.38:
-            return Turn(order, calls=(spoken.command.call,), tools=tuple(offer(rng, name)))
+            return Turn(order, calls=(spoken.command.call,), tools=tuple(offer(rng, name, MOST_TOOLS)))
         if said < 0.45:
-            return Turn(order, talk.NO_TOOL, tools=tuple(offer_without(rng, name)))
+            return Turn(order, talk.NO_TOOL, tools=tuple(offer_without(rng, name, MOST_TOOLS)))
         return Turn(order, talk.NO_TOOLS)
     if spoken.answer and said < 0.6:
-        return Turn("", spoken.answer, tools=tuple(offer(rng, None)) if said < 0.3 else ())
+        return Turn("", spoken.answer, tools=tuple(offer(rng, None, MOST_TOOLS)) if said < 0.3 else ())
     return Turn(transcribe, spoken.words)

@@ -14,6 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
 from benchmarks.terminal.training.prompts import Renderer, pad
@@ -119,9 +120,8 @@ class VisionStage:
         up, down = self.image.img_projection_up, self.image.img_projection_down
         return list(down(nn.functional.gelu(up(torch.cat(made)))).split([len(rows) for rows in made]))
 
-    def answer_loss(self, rng: np.random.Generator, batch: Sequence[Seen], features: torch.Tensor, tilings: Sequence):
+    def answer_loss(self, turns: Sequence[Turn], features: torch.Tensor, tilings: Sequence):
         """(cross-entropy of the answers, share of answers right from the first token to the last)."""
-        turns = [seen_turn(rng, seen) for seen in batch]
         sequences = [self.renderer.sequence(turn, t.tokens) for turn, t in zip(turns, tilings, strict=True)]
         ids, mask, labels = pad(sequences)
         with torch.autocast("cpu", torch.bfloat16):
@@ -173,18 +173,20 @@ def train_vision(
     use(stage.model, "vision")
     exact = seen_right = 0.0
     last = min(patch_steps, run.step + LESSON) if alone else steps
-    for batch in feed.batches(
-        rng, WINDOWS if alone else BATCH, (lambda _: 0) if alone else (lambda seen: len(seen.jpeg))
-    ):
+    if alone:
+        batches = feed.batches(rng, WINDOWS, lambda _: 0)
+    else:
+        batches = feed.batches(rng, BATCH, lambda asked: len(asked[1].tools), lambda seen: (seen, seen_turn(rng, seen)))
+    for batch in batches:
         began = time.perf_counter()
         if alone:
             loss, right = stage.look(batch)
         else:
-            features, tilings, loss, right = stage.encode(batch)
+            features, tilings, loss, right = stage.encode([seen for seen, _ in batch])
         seen_right += 0.02 * (right - seen_right)
         patch_loss = loss.item()
         if not alone:
-            answer, all_right = stage.answer_loss(rng, batch, features, tilings)
+            answer, all_right = stage.answer_loss([turn for _, turn in batch], features, tilings)
             loss = answer + PATCH_WEIGHT * loss
             exact += 0.02 * (all_right.float().mean().item() - exact)
         run.update(loss)
