@@ -8,6 +8,7 @@ import torch
 import typer
 
 from benchmarks.terminal.training.curves import draw_curves
+from benchmarks.terminal.training.leave_one_out import leave_one_out as held_out
 from benchmarks.terminal.training.pipeline import Steps, Training
 
 STAGES = ("speech", "real", "vision", "both")
@@ -31,6 +32,14 @@ def train(
     training = Training(work, Steps().scaled(scale), recordings)
     for name in stage or STAGES:
         getattr(training, f"train_{name}")()
+
+
+@app.command("leave-one-out")
+def leave_one_out(work: Work, recordings: Path, steps: int = 250, threads: Threads = 1) -> None:
+    """Holds out each speaker of RECORDINGS in turn and tells how many of his digits are right."""
+    torch.set_num_threads(threads)
+    shares = held_out(work, recordings, steps).values()
+    print(f"mean {sum(shares) / len(shares):.1%}, worst {min(shares):.1%}")
 
 
 @app.command()

@@ -6,7 +6,6 @@ stays as good as it was.
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +59,13 @@ class BothStage:
         self.projector = nn.ModuleList([self.audio.up_proj_for_vision_speech, self.audio.down_proj_for_vision_speech])
         self.image_projector = nn.ModuleList([vision.image.img_projection_up, vision.image.img_projection_down])
 
+    def start(self) -> None:
+        """From the projector of speech alone, which knows the words."""
+        for own, other in zip(
+            self.projector, (self.audio.up_proj_for_speech, self.audio.down_proj_for_speech), strict=True
+        ):
+            own.load_state_dict(other.state_dict())
+
     @property
     def modules(self) -> dict[str, nn.Module]:
         """What is learned, for the run's file."""
@@ -74,7 +80,7 @@ class BothStage:
     def answer_loss(self, batch: list[Asked]) -> tuple[torch.Tensor, torch.Tensor]:
         """(cross-entropy of the answers, bool [batch]: right from the first token to the last)."""
         with torch.no_grad():
-            features, tilings, _, _ = self.vision.encode([asked.seen for asked in batch])
+            features, tilings = self.vision.encode([asked.seen for asked in batch])
             heard = [self._hear(asked.features) for asked in batch]
         counts = [0 if h is None else h.shape[1] for h in heard]
         sequences = [
@@ -103,9 +109,11 @@ class BothStage:
 def train_both(
     stage: BothStage, path: Path, steps: int, rate: float = RATE, seed: int = 41, until: float = float("inf")
 ) -> Run:
+    if not path.exists():
+        stage.start()
     run = Run(path, stage.modules, stage.parameters, steps, rate)
-    feed = Feed(partial(draw_asked), seed + run.step, POOL)
-    feed.fill(200)
+    feed = Feed(draw_asked, seed + run.step, POOL)
+    feed.fill(100)
     rng = np.random.default_rng([seed, run.step])
     use(stage.model, "vision")
     exact = 0.0

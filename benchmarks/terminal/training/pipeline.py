@@ -25,12 +25,12 @@ class Steps:
     """Optimiser steps of each stage; of speech and vision the first part trains the encoder alone."""
 
     text: int = 2400
-    speech: int = 4500
+    speech: int = 3400
     speech_alone: int = 1500
-    real: int = 1000
-    vision: int = 3300
+    real: int = 250
+    vision: int = 2850
     vision_alone: int = 2000
-    both: int = 700
+    both: int = 200
 
     def scaled(self, factor: float) -> "Steps":
         """The same shape in a fraction of the time."""

@@ -1,7 +1,9 @@
-"""AdamW with warm-up and a cosine to zero, and what a run remembers so that it can go on after a stop."""
+"""AdamW at a constant rate between a warm-up and a decay, and what a run remembers to go on after a stop.
+
+The rate does not depend on how long the run will be until its last fifth, so a run can be prolonged.
+"""
 
 import json
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import torch
 
-WARM_UP = 200
+WARM_UP = 200  # steps
+DECAY = 0.2  # of all steps
 CLIP = 1.0
 
 
@@ -37,11 +40,9 @@ class Run:
 
     def update(self, loss: torch.Tensor) -> None:
         """One step down the gradient of `loss`."""
-        warm = min(1.0, (self.step + 1) / WARM_UP)
+        warm, left = (self.step + 1) / WARM_UP, (self.steps - self.step) / (DECAY * self.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = (
-                self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.steps))))
-            )
+            group["lr"] = self.rate * max(0.02, min(1.0, warm, left))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)

@@ -28,7 +28,7 @@ BATCH, POOL = 32, 24_000
 RATE = 1e-3
 ANSWERS = 16
 """Of a batch: the decoder costs more than the encoder, which needs the examples more."""
-CTC_WEIGHT = 0.3
+CTC_WEIGHT = 1.0
 BLANK = SIZE
 SHORT_STEPS = 500
 """At first only one or two digits at a time, clearly spoken: CTC finds them within 200 steps. With noise and whole

@@ -1,7 +1,8 @@
 """Stage 3: the vision tower, its projector and the vision LoRA learn; the text base stays as it is.
 
-First only the tower: every patch says which character has its centre there, a target that the drawings know. Then
-through the decoder, with that at its side.
+The tower learns from windows around characters: every patch says which character has its centre there, a target that
+the drawings know. That is ten times as cheap as answers about whole pictures. The projector and the LoRA learn from
+those, with the tower's features as they are, from the time on when it can read.
 """
 
 import time
@@ -33,7 +34,7 @@ from benchmarks.terminal.training.seen import (
 from benchmarks.terminal.training.speech_stage import answers
 from benchmarks.terminal.training.vision_encoder import encode, encode_patches, pool, to_patches
 from edge.media.crops import Crops
-from edge.media.tiling import CROP, assembly
+from edge.media.tiling import CROP, Tiling, assembly
 
 BATCH, POOL = 12, 12_000
 RATE = 1e-3
@@ -76,20 +77,15 @@ class VisionStage:
         points = torch.from_numpy(np.stack([window.points for window in batch]))
         return self._patch_loss(patches, pool(patches), classes, points, torch.ones_like(points))
 
-    def encode(self, batch: Sequence[Seen]):
-        """(features of all crops [crops, side, side, width], the tilings, loss of the patches, share of characters
-        right)."""
-        cut = [crops_of(seen) for seen in batch]
-        pixels = torch.cat([_pixels(crops) for crops, _, _ in cut])
-        mask = torch.from_numpy(np.concatenate([crops.mask for crops, _, _ in cut]))
-        positions = torch.from_numpy(np.concatenate([crops.positions for crops, _, _ in cut]))
+    def encode(self, batch: Sequence[Seen]) -> tuple[torch.Tensor, list[Tiling]]:
+        """(features of all crops [crops, side, side, width], tiling of each picture)."""
+        cut = [crops_of(seen)[0] for seen in batch]
+        pixels = torch.cat([_pixels(crops) for crops in cut])
+        mask = torch.from_numpy(np.concatenate([crops.mask for crops in cut]))
+        positions = torch.from_numpy(np.concatenate([crops.positions for crops in cut]))
         with torch.autocast("cpu", torch.bfloat16):
-            patches = encode(self.image.img_processor, pixels, mask, positions)
-        features = pool(patches.float())
-        classes = torch.from_numpy(np.concatenate([classes for _, classes, _ in cut]))
-        points = torch.from_numpy(np.concatenate([points for _, _, points in cut]))
-        loss, right = self._patch_loss(patches.float(), features, classes, points, mask)
-        return features, [crops.tiling for crops, _, _ in cut], loss, right
+            features = encode(self.image.img_processor, pixels, mask, positions)
+        return pool(features.float()), [crops.tiling for crops in cut]
 
     def _patch_loss(
         self,
@@ -106,7 +102,7 @@ class VisionStage:
         second, right = _characters_loss(of_pooled, classes, points, mask)
         return first + second, right
 
-    def picture_tokens(self, features: torch.Tensor, tilings: Sequence) -> list[torch.Tensor]:
+    def picture_tokens(self, features: torch.Tensor, tilings: Sequence[Tiling]) -> list[torch.Tensor]:
         """Embeddings [tokens, hidden] of each picture: its features in reading order, projected."""
         gaps = [
             gap.view(1, -1) for gap in (self.image.sub_img_feature_extensor, self.image.global_img_feature_extensor)
@@ -120,7 +116,7 @@ class VisionStage:
         up, down = self.image.img_projection_up, self.image.img_projection_down
         return list(down(nn.functional.gelu(up(torch.cat(made)))).split([len(rows) for rows in made]))
 
-    def answer_loss(self, turns: Sequence[Turn], features: torch.Tensor, tilings: Sequence):
+    def answer_loss(self, turns: Sequence[Turn], features: torch.Tensor, tilings: Sequence[Tiling]):
         """(cross-entropy of the answers, share of answers right from the first token to the last)."""
         sequences = [self.renderer.sequence(turn, t.tokens) for turn, t in zip(turns, tilings, strict=True)]
         ids, mask, labels = pad(sequences)
@@ -168,6 +164,9 @@ def train_vision(
         feed = Feed(partial(draw_window, hardest=hardest), seed + run.step, POOL // 2, reuse=8)
     else:
         feed = Feed(draw_seen, seed + run.step, POOL)
+        beside = Feed(partial(draw_window, hardest=1.0), seed + run.step + 1, POOL // 2, reuse=8)
+        beside.fill(200)
+        windows = beside.batches(np.random.default_rng([seed, run.step, 1]), WINDOWS // 2, lambda _: 0)
     feed.fill(400)
     rng = np.random.default_rng([seed, run.step])
     use(stage.model, "vision")
@@ -179,13 +178,12 @@ def train_vision(
         batches = feed.batches(rng, BATCH, lambda asked: len(asked[1].tools), lambda seen: (seen, seen_turn(rng, seen)))
     for batch in batches:
         began = time.perf_counter()
-        if alone:
-            loss, right = stage.look(batch)
-        else:
-            features, tilings, loss, right = stage.encode([seen for seen, _ in batch])
+        loss, right = stage.look(batch if alone else next(windows))
         seen_right += 0.02 * (right - seen_right)
         patch_loss = loss.item()
         if not alone:
+            with torch.no_grad():
+                features, tilings = stage.encode([seen for seen, _ in batch])
             answer, all_right = stage.answer_loss([turn for _, turn in batch], features, tilings)
             loss = answer + PATCH_WEIGHT * loss
             exact += 0.02 * (all_right.float().mean().item() - exact)
@@ -205,6 +203,8 @@ def train_vision(
             break
     run.save()
     feed.close()
+    if not alone:
+        beside.close()
     if alone and run.step < steps and run.seconds <= until:
         return train_vision(stage, path, steps, patch_steps, rate, seed, until)
     return run
