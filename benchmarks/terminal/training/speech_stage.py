@@ -150,7 +150,7 @@ def train_speech(
                 f"{run.seconds:.0f} s  made {feed.made}",
                 flush=True,
             )
-        if run.step % 500 == 0:
+        if run.step % 250 == 0:
             run.save()
         if run.step >= steps or run.seconds > until or (short and run.step >= SHORT_STEPS):
             break
