@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.terminal.speech.real_digits import WORDS, Digit, draw_recorded, join, load_digits
+from benchmarks.terminal.language.numbers import DIGITS
+from benchmarks.terminal.speech.real_digits import Digit, draw_recorded, join, load_digits
 from benchmarks.terminal.speech.rooms import fast_length
 from edge.errors import InputError
 from tests.terminal.speech_signals import bursts
@@ -40,7 +41,7 @@ def locate(words: list[str], takes: list[Digit], whole: np.ndarray, edge: int) -
     for word in words:
         position = spans[-1][1] - edge if spans else 0
         found = []
-        for take in (t.samples for t in takes if WORDS[t.digit] == word):
+        for take in (t.samples for t in takes if DIGITS[t.digit] == word):
             at = find(take[edge:-edge], whole[position:])
             if at is not None:
                 found.append((position + at - edge, position + at - edge + len(take)))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from benchmarks.terminal.language.numbers import DIGITS
 from benchmarks.terminal.speech.utterance import Utterance, clean, degrade
 from benchmarks.terminal.speech.warp import change_speed
 from edge.errors import InputError
 
 RATE = 8_000
 SPEAKERS = ("jackson", "lucas", "nicolas", "theo")
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FADE = 40  # samples (5 ms) over which pieces are joined, so that no click tells where
 _BLOCK = 160
 
@@ -28,7 +28,7 @@ class Digit:
 
     @property
     def utterance(self) -> Utterance:
-        return Utterance(self.samples, RATE, WORDS[self.digit])
+        return Utterance(self.samples, RATE, DIGITS[self.digit])
 
 
 def load_digits(folder: Path | str, speakers: Collection[str] = SPEAKERS) -> dict[str, list[Digit]]:
@@ -67,7 +67,7 @@ def join(
         pause = _noise_like(rng, quiet, int(rng.uniform(0.05, 0.4) * RATE))
         joined = _cross_fade(_cross_fade(joined, pause), take)
     peak = float(np.max(np.abs(joined), initial=0.0))
-    return Utterance(joined / np.float32(max(1.0, peak)), RATE, " ".join(WORDS[digit] for digit in digits))
+    return Utterance(joined / np.float32(max(1.0, peak)), RATE, " ".join(DIGITS[digit] for digit in digits))
 
 
 def draw_recorded(

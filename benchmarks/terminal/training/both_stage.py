@@ -17,13 +17,13 @@ from benchmarks.terminal.language.talk import NO_SPEECH
 from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.speech.utterance import draw_no_speech, draw_utterance, features
 from benchmarks.terminal.speech.voices import Split
+from benchmarks.terminal.training.answers import answer_loss
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
-from benchmarks.terminal.training.prompts import pad
 from benchmarks.terminal.training.schedule import Run
 from benchmarks.terminal.training.seen import Seen, draw_seen, seen_turn
 from benchmarks.terminal.training.speech_encoder import encode as encode_speech
-from benchmarks.terminal.training.speech_stage import SpeechStage, answers
+from benchmarks.terminal.training.speech_stage import SpeechStage
 from benchmarks.terminal.training.vision_stage import BATCH, VisionStage
 
 POOL = 4_000
@@ -87,17 +87,13 @@ class BothStage:
             self.renderer.sequence(asked.turn, tiling.tokens, count)
             for asked, tiling, count in zip(batch, tilings, counts, strict=True)
         ]
-        ids, mask, labels = pad(sequences)
-        with torch.autocast("cpu", torch.bfloat16):
-            pictures = torch.cat(self.vision.picture_tokens(features, tilings))
-            embedded = self.model.model.embed_tokens(ids)
-            embedded = embedded.masked_scatter((ids == self.renderer.image)[:, :, None], pictures.to(embedded.dtype))
-            if any(counts):
-                up, down = self.projector
+        speech = None
+        if any(counts):
+            up, down = self.projector
+            with torch.autocast("cpu", torch.bfloat16):
                 speech = down(nn.functional.gelu(up(torch.cat([h[0] for h in heard if h is not None]))))
-                embedded = embedded.masked_scatter((ids == self.renderer.audio)[:, :, None], speech.to(embedded.dtype))
-            states = self.model.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state
-        return answers(self.model, states, labels)
+        pictures = self.vision.picture_tokens(features, tilings)
+        return answer_loss(self.model, self.renderer, sequences, pictures, speech)
 
     def _hear(self, features: np.ndarray | None) -> torch.Tensor | None:
         if features is None:
@@ -122,15 +118,9 @@ def train_both(
         loss, right = stage.answer_loss(batch)
         exact += 0.02 * (right.float().mean().item() - exact)
         run.update(loss)
-        run.seconds += time.perf_counter() - began
-        if run.step % 50 == 0:
-            run.history.append({"step": run.step, "seconds": run.seconds, "loss": loss.item(), "exact": exact})
-            print(
-                f"both {run.step}/{steps}  loss {loss.item():.3f}  exact {exact:.3f}  {run.seconds:.0f} s", flush=True
-            )
-        if run.step % 250 == 0:
-            run.save()
-        if run.step >= steps or run.seconds > until:
+        run.tell("both", began, {"loss": loss.item(), "exact": exact})
+        if run.step >= steps:
             break
     run.save()
+    feed.close()
     return run

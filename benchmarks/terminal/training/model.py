@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from benchmarks.terminal.language.vocabulary import AUDIO, IMAGE, SIZE
+from benchmarks.terminal.training.seen import PATCH
 from benchmarks.terminal.training.tower_start import start_tower
 from tests.reference_import import import_transformers
 
@@ -52,7 +53,7 @@ def model_config(tokenizer: Tokenizer) -> dict[str, Any]:
             "num_attention_heads": 4,
             "image_size": 448,
             "crop_size": 448,
-            "patch_size": 28,
+            "patch_size": PATCH,
             "image_token_id": token(IMAGE),
         },
         "audio_config": {

@@ -76,14 +76,14 @@ class Training:
         self._learning(self.speech.parameters)
         train_speech(self.speech, self.work / "speech.pt", self.steps.speech, self.steps.speech_alone)
 
-    def train_real(self, speakers: Collection[str] = SPEAKERS, name: str = "real", until: float = float("inf")) -> None:
+    def train_real(self, speakers: Collection[str] = SPEAKERS, name: str = "real") -> None:
         """Goes on from the synthetic stage with the recordings of `speakers`."""
         path = self.work / f"{name}.pt"
         if not path.exists():
             self.load("speech", self.speech.modules)
         self._learning(self.speech.parameters)
         real = self._real(speakers)
-        train_speech(self.speech, path, self.steps.real, real=real, rate=RATE / 3, seed=51, until=until)
+        train_speech(self.speech, path, self.steps.real, real=real, rate=RATE / 3, seed=51)
 
     def train_vision(self) -> None:
         self._learning(self.vision.parameters)
@@ -99,9 +99,9 @@ class Training:
         self._learning(stage.parameters)
         train_both(stage, self.work / "both.pt", self.steps.both)
 
-    def assemble(self, speech: str | None = None) -> nn.Module:
+    def assemble(self) -> nn.Module:
         """The model with the newest weights of every stage that has any."""
-        for name in (speech,) if speech else ("speech", "real"):
+        for name in ("speech", "real"):
             if (self.work / f"{name}.pt").exists():
                 self.load(name, self.speech.modules)
         if (self.work / "vision.pt").exists():

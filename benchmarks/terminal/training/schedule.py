@@ -5,6 +5,7 @@ The rate does not depend on how long the run will be until its last fifth, so a 
 
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 WARM_UP = 200  # steps
 DECAY = 0.2  # of all steps
 CLIP = 1.0
+TOLD, SAVED = 50, 250  # steps
 
 
 @dataclass(slots=True)
@@ -49,6 +51,16 @@ class Run:
         if torch.isfinite(norm):
             self.optimiser.step()
         self.step += 1
+
+    def tell(self, stage: str, began: float, figures: dict[str, float]) -> None:
+        """After a step that began at time.perf_counter() `began`: now and then a line, and the state on disk."""
+        self.seconds += time.perf_counter() - began
+        if self.step % TOLD == 0:
+            self.history.append({"step": self.step, "seconds": self.seconds} | figures)
+            shown = "  ".join(f"{name} {figure:.3f}" for name, figure in figures.items())
+            print(f"{stage} {self.step}/{self.steps}  {shown}  {self.seconds:.0f} s", flush=True)
+        if self.step % SAVED == 0:
+            self.save()
 
     def save(self) -> None:
         """Into a file beside, then renamed: a kill leaves the last one."""

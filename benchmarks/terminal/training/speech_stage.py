@@ -17,17 +17,18 @@ from torch import nn
 from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.language.vocabulary import SIZE
 from benchmarks.terminal.speech.real_digits import Digit
+from benchmarks.terminal.training.answers import answer_loss
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
-from benchmarks.terminal.training.prompts import Renderer, pad, rounded
+from benchmarks.terminal.training.prompts import Renderer, rounded
 from benchmarks.terminal.training.schedule import Run
 from benchmarks.terminal.training.speech_encoder import encode
 from benchmarks.terminal.training.spoken import Spoken, draw_first_lesson, draw_spoken, spoken_turn
 
 BATCH, POOL = 32, 24_000
 RATE = 1e-3
-ANSWERS = 16
-"""Of a batch: the decoder costs more than the encoder, which needs the examples more."""
+ANSWERED = slice(None, None, 2)
+"""Of a batch, short and long alike: the decoder costs more than the encoder, which needs the examples more."""
 CTC_WEIGHT = 1.0
 BLANK = SIZE
 SHORT_STEPS = 500
@@ -81,27 +82,10 @@ class SpeechStage:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(cross-entropy of the answers, bool [batch]: right from the first token to the last)."""
         sequences = [self.renderer.sequence(t, audio_tokens=int(n)) for t, n in zip(turns, tokens, strict=True)]
-        ids, mask, labels = pad(sequences)
+        valid = torch.arange(hidden.shape[1]) < tokens[:, None]
         with torch.autocast("cpu", torch.bfloat16):
-            speech = self.audio.down_proj_for_speech(nn.functional.gelu(self.audio.up_proj_for_speech(hidden)))
-            embedded = self.model.model.embed_tokens(ids)
-            valid = torch.arange(hidden.shape[1]) < tokens[:, None]
-            embedded = embedded.masked_scatter(
-                (ids == self.renderer.audio)[:, :, None], speech[valid].to(embedded.dtype)
-            )
-            states = self.model.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state
-        return answers(self.model, states, labels)
-
-
-def answers(model: nn.Module, states: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(mean cross-entropy of the labelled tokens, bool [batch]: all of them right)."""
-    target = labels[:, 1:]
-    learned = target >= 0
-    logits = model.lm_head(states[:, :-1][learned].float())
-    loss = nn.functional.cross_entropy(logits, target[learned])
-    wrong = torch.zeros_like(learned)
-    wrong[learned] = logits.argmax(-1) != target[learned]
-    return loss, ~wrong.any(1)
+            speech = self.audio.down_proj_for_speech(nn.functional.gelu(self.audio.up_proj_for_speech(hidden[valid])))
+        return answer_loss(self.model, self.renderer, sequences, speech=speech)
 
 
 def train_speech(
@@ -112,9 +96,8 @@ def train_speech(
     real: Mapping[str, Sequence[Digit]] | None = None,
     rate: float = RATE,
     seed: int = 21,
-    until: float = float("inf"),
 ) -> Run:
-    """`ctc_steps` without the decoder, then with it, up to `steps`, or until that many seconds were spent."""
+    """`ctc_steps` without the decoder, then with it, up to `steps`."""
     run = Run(path, stage.modules, stage.parameters, steps, rate)
     short = run.step < SHORT_STEPS and real is None
     draw = draw_first_lesson if short else partial(draw_spoken, real=real)
@@ -136,28 +119,17 @@ def train_speech(
         hidden, tokens, ctc = stage.encode(batch, rng)
         loss = ctc
         if run.step >= ctc_steps:
-            answer, right = stage.answer_loss(turns[:ANSWERS], hidden[:ANSWERS], tokens[:ANSWERS])
+            answer, right = stage.answer_loss(turns[ANSWERED], hidden[ANSWERED], tokens[ANSWERED])
             loss = answer + CTC_WEIGHT * ctc
             exact += 0.02 * (right.float().mean().item() - exact)
         run.update(loss)
-        run.seconds += time.perf_counter() - began
-        if run.step % 50 == 0:
-            run.history.append(
-                {"step": run.step, "seconds": run.seconds, "ctc": ctc.item(), "loss": loss.item(), "exact": exact}
-            )
-            print(
-                f"speech {run.step}/{steps}  ctc {ctc.item():.3f}  loss {loss.item():.3f}  exact {exact:.3f}  "
-                f"{run.seconds:.0f} s  made {feed.made}",
-                flush=True,
-            )
-        if run.step % 250 == 0:
-            run.save()
-        if run.step >= steps or run.seconds > until or (short and run.step >= SHORT_STEPS):
+        run.tell("speech", began, {"ctc": ctc.item(), "loss": loss.item(), "exact": exact})
+        if run.step >= steps or (short and run.step >= SHORT_STEPS):
             break
     run.save()
     feed.close()
-    if short and run.step < steps and run.seconds <= until:
-        return train_speech(stage, path, steps, ctc_steps, real, rate, seed, until)
+    if short and run.step < steps:
+        return train_speech(stage, path, steps, ctc_steps, real, rate, seed)
     return run
 
 

@@ -37,15 +37,7 @@ def train_text(model: nn.Module, tokenizer: Tokenizer, path: Path, steps: int, s
             hidden = model.model(inputs_embeds=model.model.embed_tokens(ids), attention_mask=mask, use_cache=False)
         loss, right = answer_loss(model, hidden.last_hidden_state, ids, mask, labels)
         run.update(loss)
-        run.seconds += time.perf_counter() - began
-        if run.step % 50 == 0:
-            run.history.append({"step": run.step, "seconds": run.seconds, "loss": loss.item(), "right": right})
-            print(
-                f"text {run.step}/{steps}  loss {loss.item():.3f}  tokens right {right:.3f}  {run.seconds:.0f} s",
-                flush=True,
-            )
-        if run.step % 500 == 0:
-            run.save()
+        run.tell("text", began, {"loss": loss.item(), "right": right})
     run.save()
     return run
 

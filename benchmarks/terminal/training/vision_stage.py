@@ -16,9 +16,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from benchmarks.terminal.language.turn import Turn
+from benchmarks.terminal.training.answers import answer_loss
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
-from benchmarks.terminal.training.prompts import Renderer, pad
+from benchmarks.terminal.training.prompts import Renderer
 from benchmarks.terminal.training.schedule import Run
 from benchmarks.terminal.training.seen import (
     CLASSES,
@@ -31,7 +32,6 @@ from benchmarks.terminal.training.seen import (
     draw_window,
     seen_turn,
 )
-from benchmarks.terminal.training.speech_stage import answers
 from benchmarks.terminal.training.vision_encoder import encode, encode_patches, pool, to_patches
 from edge.media.crops import Crops
 from edge.media.tiling import CROP, Tiling, assembly
@@ -102,8 +102,8 @@ class VisionStage:
         second, right = _characters_loss(of_pooled, classes, points, mask)
         return first + second, right
 
-    def picture_tokens(self, features: torch.Tensor, tilings: Sequence[Tiling]) -> list[torch.Tensor]:
-        """Embeddings [tokens, hidden] of each picture: its features in reading order, projected."""
+    def picture_tokens(self, features: torch.Tensor, tilings: Sequence[Tiling]) -> torch.Tensor:
+        """Embeddings [tokens, hidden] of all pictures: their features in reading order, projected."""
         gaps = [
             gap.view(1, -1) for gap in (self.image.sub_img_feature_extensor, self.image.global_img_feature_extensor)
         ]
@@ -111,21 +111,17 @@ class VisionStage:
         for tiling in tilings:
             own = features[first : first + tiling.crops].flatten(0, 2)
             first += tiling.crops
-            rows = torch.cat([*gaps, own.float()])[torch.from_numpy(assembly(tiling))]
-            made.append(rows)
+            made.append(torch.cat([*gaps, own.float()])[torch.from_numpy(assembly(tiling))])
         up, down = self.image.img_projection_up, self.image.img_projection_down
-        return list(down(nn.functional.gelu(up(torch.cat(made)))).split([len(rows) for rows in made]))
-
-    def answer_loss(self, turns: Sequence[Turn], features: torch.Tensor, tilings: Sequence[Tiling]):
-        """(cross-entropy of the answers, share of answers right from the first token to the last)."""
-        sequences = [self.renderer.sequence(turn, t.tokens) for turn, t in zip(turns, tilings, strict=True)]
-        ids, mask, labels = pad(sequences)
         with torch.autocast("cpu", torch.bfloat16):
-            pictures = torch.cat(self.picture_tokens(features, tilings))
-            embedded = self.model.model.embed_tokens(ids)
-            embedded = embedded.masked_scatter((ids == self.renderer.image)[:, :, None], pictures.to(embedded.dtype))
-            states = self.model.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state
-        return answers(self.model, states, labels)
+            return down(nn.functional.gelu(up(torch.cat(made))))
+
+    def answer_loss(
+        self, turns: Sequence[Turn], features: torch.Tensor, tilings: Sequence[Tiling]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(cross-entropy of the answers, bool [batch]: right from the first token to the last)."""
+        sequences = [self.renderer.sequence(turn, t.tokens) for turn, t in zip(turns, tilings, strict=True)]
+        return answer_loss(self.model, self.renderer, sequences, self.picture_tokens(features, tilings))
 
 
 def _characters_loss(
@@ -153,10 +149,9 @@ def _pixels(crops: Crops) -> torch.Tensor:
 
 
 def train_vision(
-    stage: VisionStage, path: Path, steps: int, patch_steps: int = 0, rate: float = RATE, seed: int = 31,
-    until: float = float("inf"),
+    stage: VisionStage, path: Path, steps: int, patch_steps: int = 0, rate: float = RATE, seed: int = 31
 ) -> Run:  # fmt: skip
-    """`patch_steps` without the decoder, then with it, up to `steps`, or until that many seconds were spent."""
+    """`patch_steps` without the decoder, then with it, up to `steps`."""
     run = Run(path, stage.modules, stage.parameters, steps, rate)
     alone = run.step < patch_steps
     if alone:
@@ -188,23 +183,14 @@ def train_vision(
             loss = answer + PATCH_WEIGHT * loss
             exact += 0.02 * (all_right.float().mean().item() - exact)
         run.update(loss)
-        run.seconds += time.perf_counter() - began
-        if run.step % 50 == 0:
-            line = {"patches": patch_loss, "loss": loss.item(), "characters": seen_right, "exact": exact}
-            run.history.append({"step": run.step, "seconds": run.seconds} | line)
-            print(
-                f"vision {run.step}/{steps}  patches {patch_loss:.3f}  characters {seen_right:.3f}  "
-                f"loss {loss.item():.3f}  exact {exact:.3f}  {run.seconds:.0f} s  made {feed.made}",
-                flush=True,
-            )
-        if run.step % 250 == 0:
-            run.save()
-        if run.step >= last or run.seconds > until:
+        figures = {"patches": patch_loss, "loss": loss.item(), "characters": seen_right, "exact": exact}
+        run.tell("vision", began, figures)
+        if run.step >= last:
             break
     run.save()
     feed.close()
     if not alone:
         beside.close()
-    if alone and run.step < steps and run.seconds <= until:
-        return train_vision(stage, path, steps, patch_steps, rate, seed, until)
+    if alone and run.step < steps:
+        return train_vision(stage, path, steps, patch_steps, rate, seed)
     return run
