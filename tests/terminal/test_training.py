@@ -15,10 +15,11 @@ from benchmarks.terminal.language.text_turns import draw_text_turn  # noqa: E402
 from benchmarks.terminal.language.turn import Turn  # noqa: E402
 from benchmarks.terminal.language.vocabulary import learn_vocabulary  # noqa: E402
 from benchmarks.terminal.training import speech_encoder, vision_encoder  # noqa: E402
+from benchmarks.terminal.training.answers import answer_loss  # noqa: E402
 from benchmarks.terminal.training.checkpoint import write_checkpoint  # noqa: E402
 from benchmarks.terminal.training.lora import AdaptedLinear, adapt, use  # noqa: E402
 from benchmarks.terminal.training.model import build  # noqa: E402
-from benchmarks.terminal.training.prompts import Renderer, pad  # noqa: E402
+from benchmarks.terminal.training.prompts import Renderer, Sequence, pad  # noqa: E402
 from benchmarks.terminal.training.schedule import Run  # noqa: E402
 
 
@@ -83,6 +84,27 @@ def test_the_answer_is_learned_and_the_prompt_is_not(tokenizer: Any) -> None:
     assert not (learned & (mask[0] == 0)).any()
 
 
+def test_embeddings_stand_where_their_placeholders_are(model: Any, tokenizer: Any) -> None:
+    """Embedded words in place of two pictures and a recording: the same answers cost the same as after those words."""
+    renderer = Renderer(tokenizer)
+    turns = [Turn("Read the display.", "66.00"), Turn("", "stop conveyor two")]
+    sequences = [renderer.sequence(turns[0], 3), renderer.sequence(turns[1], 2, 4)]
+    words = {renderer.image: torch.arange(200, 205), renderer.audio: torch.arange(300, 304)}
+    spelled = []
+    for sequence in sequences:
+        ids = sequence.ids.copy()
+        for token, said in words.items():
+            places = ids == token
+            ids[places], words[token] = said[: places.sum()], said[places.sum() :]
+        spelled.append(Sequence(ids, sequence.prompt))
+    use(model, "vision")
+    embedded = [model.model.embed_tokens(torch.arange(*span)) for span in ((200, 205), (300, 304))]
+    loss, right = answer_loss(model, renderer, sequences, *embedded)
+    plain, also_right = answer_loss(model, renderer, spelled)
+    assert loss.item() == pytest.approx(plain.item(), abs=1e-6)
+    assert torch.equal(right, also_right)
+
+
 def test_every_text_turn_fits_the_vocabulary_and_the_chat_format(tokenizer: Any) -> None:
     renderer, rng = Renderer(tokenizer), np.random.default_rng(5)
     for _ in range(100):
@@ -105,11 +127,13 @@ def test_the_checkpoint_of_a_model_computes_what_the_model_computes(model: Any, 
     assert torch.allclose(loaded(ids).logits, wanted, atol=0.05 * wanted.abs().max().item())
 
 
-def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("muon", [False, True])
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, muon: bool) -> None:
     def run() -> Run:
         torch.manual_seed(0)
         layer = torch.nn.Linear(4, 4)
-        return Run(tmp_path / "run.pt", {"layer": layer}, list(layer.parameters()), 10, 0.1)
+        matrices = [layer.weight] if muon else []
+        return Run(tmp_path / "run.pt", {"layer": layer}, list(layer.parameters()), 10, 0.1, matrices)
 
     def step(run: Run, upto: int) -> torch.Tensor:
         layer = run.modules["layer"]

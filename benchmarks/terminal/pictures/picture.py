@@ -31,7 +31,7 @@ class Picture:
     """rgb uint8 [h, w, 3].
 
     kind: display, printed, label, lamp or unrelated. answer: the reading as shown ("66.00"), the label, the lit lamp's
-    colour or "off", "" for unrelated pictures. unit: the unit word if it can be seen, else "".
+    colour or "off", "" for unrelated pictures. unit: the unit word if it can be seen, else "", and where it is.
     glyphs: (character, x centre, y centre, width, height) in pixels of rgb, in reading order, for every character of
     the answer but spaces, the decimal point included; none for lamps.
     """
@@ -41,6 +41,7 @@ class Picture:
     answer: str
     unit: str
     glyphs: list[Glyph]
+    unit_place: Glyph | None = None
 
 
 def draw_picture(rng: np.random.Generator, kind: str | None = None, easy: float = 0.0) -> Picture:
@@ -55,11 +56,12 @@ def draw_picture(rng: np.random.Generator, kind: str | None = None, easy: float 
         card = _DRAW[kind](rng, severity, frame)
         rgb = backdrop(rng, frame, severity, card.panel)
     inks: list[np.ndarray] = []
-    unit, pitch = "", 60.0
+    unit, unit_place, pitch = "", None, 60.0
     if card is not None:
         homography, inks = place(rng, severity, card, frame)
         compose(rgb, card, homography)
-        unit = card.unit if card.unit_box is not None and _whole(homography, card.unit_box, frame) else ""
+        if card.unit_box is not None and _whole(homography, card.unit_box, frame):
+            unit, unit_place = card.unit, _glyph(card.unit, project(homography, corners(card.unit_box)))
         tall = [float(np.ptp(ink[:, 1])) for ink, box in zip(inks, card.glyphs, strict=False) if box[0].isalnum()]
         pitch = 0.7 * min(tall, default=80.0)
     contrast = card.contrast if card is not None else 100.0
@@ -71,7 +73,7 @@ def draw_picture(rng: np.random.Generator, kind: str | None = None, easy: float 
         rgb = finger(rng, rgb, keep)
     rgb = exposure(rng, rgb, severity, pitch, contrast)
     glyphs = [_glyph(box[0], ink) for box, ink in zip(card.glyphs, inks, strict=True)] if card is not None else []
-    return Picture(rgb, kind, card.answer if card is not None else "", unit, glyphs)
+    return Picture(rgb, kind, card.answer if card is not None else "", unit, glyphs, unit_place)
 
 
 def random_frame(rng: np.random.Generator) -> tuple[int, int]:

@@ -10,7 +10,8 @@ STAGES = {
     "text": ("text base", {"right": "answer tokens right"}),
     "speech": ("speech: encoder, projector, LoRA", {"exact": "answers exact"}),
     "real": ("speech, with recordings of people", {"exact": "answers exact"}),
-    "vision": ("vision: tower, projector, LoRA", {"characters": "characters right", "exact": "answers exact"}),
+    "tower": ("vision tower", {"characters": "characters right"}),
+    "vision": ("vision: projector, LoRA", {"exact": "answers exact"}),
     "both": ("picture and spoken question", {"exact": "answers exact"}),
 }
 """Title of each stage's panel, and which shares (0 to 1) it shows besides the loss."""

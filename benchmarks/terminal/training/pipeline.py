@@ -17,19 +17,20 @@ from benchmarks.terminal.training.lora import adapt
 from benchmarks.terminal.training.model import build
 from benchmarks.terminal.training.speech_stage import RATE, SpeechStage, train_speech
 from benchmarks.terminal.training.text_stage import base_parts, train_text
+from benchmarks.terminal.training.tower_stage import TowerStage, train_tower
 from benchmarks.terminal.training.vision_stage import VisionStage, train_vision
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Optimiser steps of each stage; of speech and vision the first part trains the encoder alone."""
+    """Optimiser steps of each stage; of speech the first part trains the encoder alone."""
 
     text: int = 2400
     speech: int = 3400
     speech_alone: int = 1500
     real: int = 250
-    vision: int = 2850
-    vision_alone: int = 2000
+    tower: int = 10000
+    vision: int = 4000
     both: int = 200
 
     def scaled(self, factor: float) -> "Steps":
@@ -68,6 +69,10 @@ class Training:
         return SpeechStage(self.model, self.tokenizer)
 
     @cached_property
+    def tower(self) -> TowerStage:
+        return TowerStage(self.model)
+
+    @cached_property
     def vision(self) -> VisionStage:
         return VisionStage(self.model, self.tokenizer)
 
@@ -85,17 +90,20 @@ class Training:
         real = self._real(speakers)
         train_speech(self.speech, path, self.steps.real, real=real, rate=RATE / 3, seed=51)
 
+    def train_tower(self) -> None:
+        self._learning(self.tower.parameters)
+        train_tower(self.tower, self.work / "tower.pt", self.steps.tower)
+
     def train_vision(self) -> None:
+        self.load("tower", self.tower.modules)
         self._learning(self.vision.parameters)
-        train_vision(self.vision, self.work / "vision.pt", self.steps.vision, self.steps.vision_alone)
+        train_vision(self.vision, self.work / "vision.pt", self.steps.vision)
 
     def train_both(self) -> None:
         stage = BothStage(self.vision, self.speech)
         self.load("real" if (self.work / "real.pt").exists() else "speech", self.speech.modules)
-        if not (self.work / "both.pt").exists():
-            self.load("vision", self.vision.modules)
-        else:
-            self.load("vision", {name: m for name, m in self.vision.modules.items() if name in ("image", "head")})
+        self.load("tower", self.tower.modules)
+        self.load("vision", self.vision.modules)
         self._learning(stage.parameters)
         train_both(stage, self.work / "both.pt", self.steps.both)
 
@@ -104,8 +112,9 @@ class Training:
         for name in ("speech", "real"):
             if (self.work / f"{name}.pt").exists():
                 self.load(name, self.speech.modules)
-        if (self.work / "vision.pt").exists():
-            self.load("vision", self.vision.modules)
+        for name, stage in (("tower", self.tower), ("vision", self.vision)):
+            if (self.work / f"{name}.pt").exists():
+                self.load(name, stage.modules)
         if (self.work / "both.pt").exists():
             self.load("both", BothStage(self.vision, self.speech).modules)
         return self.model.eval()

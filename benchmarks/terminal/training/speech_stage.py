@@ -55,6 +55,11 @@ class SpeechStage:
         used = [p for n, p in self.audio.named_parameters() if "vision_speech" not in n]
         return [*used, *self.head.parameters(), *adapter_parameters(self.model, "speech")]
 
+    @property
+    def matrices(self) -> list[nn.Parameter]:
+        """Those inside the conformer."""
+        return [p for p in self.audio.encoder.encoders.parameters() if p.ndim == 2 and min(p.shape) > 1]
+
     def encode(
         self, batch: Sequence[Spoken], mask_rng: np.random.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -98,7 +103,7 @@ def train_speech(
     seed: int = 21,
 ) -> Run:
     """`ctc_steps` without the decoder, then with it, up to `steps`."""
-    run = Run(path, stage.modules, stage.parameters, steps, rate)
+    run = Run(path, stage.modules, stage.parameters, steps, rate, stage.matrices)
     short = run.step < SHORT_STEPS and real is None
     draw = draw_first_lesson if short else partial(draw_spoken, real=real)
     feed = Feed(draw, seed + run.step, POOL, reuse=5)
