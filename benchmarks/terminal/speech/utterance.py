@@ -31,10 +31,14 @@ class Utterance:
 def draw_utterance(rng: np.random.Generator, text: str, split: Split = "train") -> Utterance:
     """`text` (plain words) spoken by some voice of `split` and recorded somewhere. Raises like speak()."""
     spoken, spoken_rate = _spoken(rng, text, split)
+    return draw_recording(rng, trim(spoken), spoken_rate, text)
+
+
+def draw_recording(rng: np.random.Generator, samples: np.ndarray, spoken_rate: int, text: str) -> Utterance:
+    """`samples` float32 [N] at `spoken_rate` of a voice that says `text`, a little faster or slower, somewhere."""
     rate = draw_rate(rng)
     factor = rng.uniform(0.85, 1.18) if rng.random() < 0.5 else 1.0
-    samples = change_speed(trim(spoken), spoken_rate, factor, rate)
-    return degrade(rng, Utterance(samples, rate, text))
+    return degrade(rng, Utterance(change_speed(samples, spoken_rate, factor, rate), rate, text))
 
 
 def draw_clear_utterance(rng: np.random.Generator, text: str, split: Split = "train") -> Utterance:
@@ -91,8 +95,8 @@ def features(utterance: Utterance, rng: np.random.Generator | None = None, warp:
         return log_mel(recording)
     if rng is None:
         raise TypeError("a warp needs a random generator")
-    tract = rng.uniform(0.85, 1.18) if rng.random() < 0.7 else 1.0
-    tempo = rng.uniform(0.8, 1.3) if rng.random() < 0.5 else 1.0
+    tract = rng.uniform(0.82, 1.22) if rng.random() < 0.8 else 1.0
+    tempo = rng.uniform(0.75, 1.35) if rng.random() < 0.5 else 1.0
     return warped_log_mel(recording, tract, tempo)
 
 

@@ -18,11 +18,11 @@ from benchmarks.terminal.training.spoken import Spoken
 BATCH = 50
 
 
-def leave_one_out(work: Path, recordings: Path, steps: int) -> dict[str, float]:
+def leave_one_out(work: Path, recordings: Path, steps: int, recitals: Path | None = None) -> dict[str, float]:
     """Share of single digits right of each speaker, after `steps` on the other three from the synthetic stage on."""
     shares = {}
     for speaker in SPEAKERS:
-        training = Training(work, replace(Steps(), real=steps), recordings)
+        training = Training(work, replace(Steps(), real=steps), recordings, recitals)
         others = [other for other in SPEAKERS if other != speaker]
         training.train_real(others, f"without-{speaker}")
         shares[speaker] = digits_right(training.speech, load_digits(recordings, [speaker])[speaker])

@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmarks.terminal.language.vocabulary import learn_vocabulary
 from benchmarks.terminal.speech.real_digits import SPEAKERS, Digit, load_digits
+from benchmarks.terminal.speech.recite import load_recitals
 from benchmarks.terminal.training.both_stage import BothStage, train_both
 from benchmarks.terminal.training.checkpoint import write_checkpoint
 from benchmarks.terminal.training.lora import adapt
@@ -39,11 +40,13 @@ class Steps:
 
 
 class Training:
-    """`work` keeps every stage's weights, optimiser and history; `recordings` is the folder of spoken digits."""
+    """`work` keeps every stage's weights, optimiser and history; `recordings` is the folder of spoken digits,
+    `recitals` that of natural voices, if there is one."""
 
-    def __init__(self, work: Path, steps: Steps, recordings: Path | None = None) -> None:
+    def __init__(self, work: Path, steps: Steps, recordings: Path | None = None, recitals: Path | None = None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self.work, self.steps, self.recordings = work, steps, recordings
+        self.recitals = load_recitals(recitals) if recitals else []
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -79,7 +82,9 @@ class Training:
     def train_speech(self) -> None:
         """On synthetic voices only, so that it can be told how people's voices are understood without them."""
         self._learning(self.speech.parameters)
-        train_speech(self.speech, self.work / "speech.pt", self.steps.speech, self.steps.speech_alone)
+        train_speech(
+            self.speech, self.work / "speech.pt", self.steps.speech, self.steps.speech_alone, None, self.recitals
+        )
 
     def train_real(self, speakers: Collection[str] = SPEAKERS, name: str = "real") -> None:
         """Goes on from the synthetic stage with the recordings of `speakers`."""
@@ -88,7 +93,7 @@ class Training:
             self.load("speech", self.speech.modules)
         self._learning(self.speech.parameters)
         real = self._real(speakers)
-        train_speech(self.speech, path, self.steps.real, real=real, rate=RATE / 3, seed=51)
+        train_speech(self.speech, path, self.steps.real, 0, real, self.recitals, rate=RATE / 3, seed=51)
 
     def train_tower(self) -> None:
         self._learning(self.tower.parameters)

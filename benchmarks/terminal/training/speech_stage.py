@@ -17,6 +17,7 @@ from torch import nn
 from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.language.vocabulary import SIZE
 from benchmarks.terminal.speech.real_digits import Digit
+from benchmarks.terminal.speech.recite import Recital
 from benchmarks.terminal.training.answers import answer_loss
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
@@ -99,13 +100,14 @@ def train_speech(
     steps: int,
     ctc_steps: int = 0,
     real: Mapping[str, Sequence[Digit]] | None = None,
+    recitals: Sequence[Recital] = (),
     rate: float = RATE,
     seed: int = 21,
 ) -> Run:
     """`ctc_steps` without the decoder, then with it, up to `steps`."""
     run = Run(path, stage.modules, stage.parameters, steps, rate, stage.matrices)
     short = run.step < SHORT_STEPS and real is None
-    draw = draw_first_lesson if short else partial(draw_spoken, real=real)
+    draw = draw_first_lesson if short else partial(draw_spoken, real=real, recitals=recitals)
     feed = Feed(draw, seed + run.step, POOL, reuse=5)
     feed.fill(600)
     rng = np.random.default_rng([seed, run.step])
@@ -134,7 +136,7 @@ def train_speech(
     run.save()
     feed.close()
     if short and run.step < steps:
-        return train_speech(stage, path, steps, ctc_steps, real, rate, seed)
+        return train_speech(stage, path, steps, ctc_steps, real, recitals, rate, seed)
     return run
 
 

@@ -11,14 +11,22 @@ from benchmarks.terminal.language.numbers import digit_words
 from benchmarks.terminal.language.questions import ASKED
 from benchmarks.terminal.language.tools import offer, offer_without
 from benchmarks.terminal.language.turn import Turn
+from benchmarks.terminal.speech import recite
 from benchmarks.terminal.speech.real_digits import Digit, draw_recorded
-from benchmarks.terminal.speech.utterance import draw_clear_utterance, draw_no_speech, draw_utterance, features
+from benchmarks.terminal.speech.recite import Recital
+from benchmarks.terminal.speech.utterance import (
+    draw_clear_utterance,
+    draw_no_speech,
+    draw_recording,
+    draw_utterance,
+    features,
+)
 from benchmarks.terminal.speech.voices import Split
 
 KINDS = {"digits": 0.42, "command": 0.38, "talk": 0.04, "elsewhere": 0.04, "question": 0.04, "none": 0.08}
 MOST_TOOLS = 3
-REAL_SHARE = 0.5
-"""Of the digits, once there are recordings of people."""
+REAL_SHARE, RECITED_SHARE = 0.5, 0.35
+"""Of the digits, once there are recordings of people; of digits and commands, where there are recitals."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +46,11 @@ def draw_spoken(
     real: Mapping[str, Sequence[Digit]] | None = None,
     kind: str | None = None,
     longest: int = 6,
+    recitals: Sequence[Recital] = (),
 ) -> Spoken:
     """Something said by somebody; `real` recordings of digits are joined to strings of at most `longest`."""
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
-    warp = split == "train" and rng.random() < 0.6
+    warp = split == "train" and rng.random() < 0.75
     command, answer, words = None, "", ""
     if kind == "none":
         return Spoken(features(draw_no_speech(rng)).astype(np.float16), "", kind)
@@ -49,10 +58,14 @@ def draw_spoken(
         count = 1 if rng.random() < 0.25 else int(rng.integers(1, longest + 1))
         digits = [int(d) for d in rng.integers(0, 10, count)]
         words = digit_words("".join(map(str, digits)))
+        if recitals and rng.random() < RECITED_SHARE:
+            return _recited(rng, [one for one in recitals if not one.command], warp)
         if real and rng.random() < REAL_SHARE:
             said = draw_recorded(rng, real, digits)
             return Spoken(features(said, rng, warp=rng.random() < 0.8).astype(np.float16), words, kind)
     elif kind == "command":
+        if recitals and rng.random() < RECITED_SHARE:
+            return _recited(rng, [one for one in recitals if one.command], warp)
         command = draw_command(rng)
         words = command.words
     elif kind == "talk":
@@ -63,6 +76,13 @@ def draw_spoken(
         words = str(rng.choice([question for questions in ASKED.values() for question in questions]))
     made = features(draw_utterance(rng, words, split), rng, warp)
     return Spoken(made.astype(np.float16), words, kind, command, answer)
+
+
+def _recited(rng: np.random.Generator, recitals: Sequence[Recital], warp: bool) -> Spoken:
+    one = recitals[int(rng.integers(len(recitals)))]
+    said = draw_recording(rng, one.samples.astype(np.float32) / 32768, recite.RATE, one.words)
+    heard = features(said, rng, warp).astype(np.float16)
+    return Spoken(heard, one.words, "command" if one.command else "digits", one.command)
 
 
 def draw_first_lesson(rng: np.random.Generator) -> Spoken:
