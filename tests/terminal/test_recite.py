@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("torch", reason="training needs torch")
 
-from benchmarks.terminal.speech.recite import load_recitals, recite  # noqa: E402
-from benchmarks.terminal.training.spoken import RECITED_SHARE, draw_spoken  # noqa: E402
-from edge.errors import EdgeError  # noqa: E402
+from benchmarks.terminal.speech.recite import load_recitals, recite
+from benchmarks.terminal.training.spoken import RECITED_SHARE, draw_spoken
+from edge.errors import EdgeError
 
 
 @pytest.fixture
