@@ -2,12 +2,14 @@
 
 import subprocess
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.terminal.speech import noises
+from benchmarks.terminal.speech.accents import pronounce, shifted
 from benchmarks.terminal.speech.channel import draw_channel
 from benchmarks.terminal.speech.synthesise import speak, trim
 from benchmarks.terminal.speech.utterance import Utterance, clean, draw_no_speech, draw_utterance, features
@@ -144,3 +146,26 @@ def median_pitch(samples: np.ndarray, rate: int) -> float:
         if np.std(window) > 0.02 and correlation[lag] > 0.5 * correlation[0]:
             pitches.append(rate / lag)
     return float(np.median(pitches))
+
+
+def test_an_accent_changes_the_sounds_it_names_and_nothing_else(speech_programs: None) -> None:
+    sounds = pronounce("set line three", "en-us")
+    assert shifted(sounds, {}) == "[[s'Et l'aIn Tr'i:]]"
+    assert shifted(sounds, {"aI": "OI", "T": "s"}) == "[[s'Et l'OIn sr'i:]]"
+
+
+def test_a_voice_with_an_accent_says_the_text_and_not_its_markup(speech_programs: None) -> None:
+    plain = Voice("espeak", "en-us", "m3", pitch=50, pitch_range=80, speed=160)
+    accented = replace(plain, accent=(("aI", "OI"), ("T", "s")))
+    text = "set line three to forty five percent"
+    theirs, own = speak(text, plain)[0], speak(text, accented)[0]
+    assert len(own) / len(theirs) == pytest.approx(1, abs=0.1)
+    assert not np.array_equal(own[: len(theirs)], theirs[: len(own)])
+
+
+def test_accents_belong_to_training_only() -> None:
+    rng = np.random.default_rng(11)
+    assert not any(draw_voice(rng, "held_out").accent for _ in range(200))
+    accents = [draw_voice(rng, "train").accent for _ in range(200)]
+    assert 20 < sum(map(bool, accents)) < 100
+    assert len({accent for accent in accents if accent}) > 20

@@ -18,7 +18,7 @@ def _spot(x: int, y: int, name: str) -> Plate:
     """Grey, with a dark spot of 24 pixels that stands for a character."""
     rgb = np.full((224, 448, 3), 170, np.uint8)
     rgb[y - 12 : y + 12, x - 12 : x + 12] = 20
-    return Plate(rgb, np.array([[x, y]], np.float32), np.array([NAMES.index(name)]), 1.0)
+    return Plate(rgb, np.array([[x, y]], np.float32), np.array([NAMES.index(name)]), 60.0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -39,7 +39,7 @@ def test_a_character_is_named_in_the_patch_that_shows_it(seed: int) -> None:
 
 def test_a_point_is_told_apart_from_characters() -> None:
     plate = _spot(200, 100, "7")
-    window = cut_window(np.random.default_rng(1), Plate(plate.rgb, plate.places, np.array([-1]), 1.0))
+    window = cut_window(np.random.default_rng(1), Plate(plate.rgb, plate.places, np.array([-1]), 60.0))
     assert window.points.any() and not window.nearness.any()
 
 

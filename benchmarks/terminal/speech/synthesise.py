@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from benchmarks.terminal.speech.accents import pronounce, shifted
 from benchmarks.terminal.speech.voices import Voice
 from edge.errors import EdgeError, InputError
 
@@ -24,13 +25,14 @@ def speak(text: str, voice: Voice) -> tuple[np.ndarray, int]:
     """
     if not any(character.isalnum() for character in text):
         raise InputError(f"There is nothing to speak in the text {text!r}.", "give it words")
-    command = _espeak(text, voice) if voice.engine == "espeak" else _flite(text, voice)
+    program = "espeak-ng" if voice.engine == "espeak" else "flite"
     try:
+        command = _espeak(text, voice) if voice.engine == "espeak" else _flite(text, voice)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except FileNotFoundError:
         raise EdgeError(
-            f"The program {command[0]}, which speaks the training texts, is not installed.",
-            f"apt install {command[0]}",
+            f"The program {program}, which speaks the training texts, is not installed.",
+            f"apt install {program}",
         ) from None
     if done.returncode < 0:
         raise Crashed(f"{command[0]} crashed on {text!r} as {voice}.", "try another voice")
@@ -50,8 +52,9 @@ def trim(samples: np.ndarray) -> np.ndarray:
 
 
 def _espeak(text: str, voice: Voice) -> list[str]:
-    # the range of pitch can only be set in markup
-    marked_up = f'<prosody range="{voice.pitch_range}%">{escape(text)}</prosody>'
+    said = escape(shifted(pronounce(text, voice.name), dict(voice.accent)) if voice.accent else text)
+    # the range of pitch can only be set in markup; sounds are only taken as such between spaces
+    marked_up = f'<prosody range="{voice.pitch_range}%"> {said} </prosody>'
     name = f"{voice.name}+{voice.variant}" if voice.variant else voice.name
     options = {"-v": name, "-p": voice.pitch, "-s": voice.speed, "-a": voice.amplitude, "-g": voice.word_gap}
     return ["espeak-ng", "--stdout", "-z", "-m", *(str(part) for pair in options.items() for part in pair), marked_up]

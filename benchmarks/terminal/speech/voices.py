@@ -5,10 +5,15 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.terminal.speech.accents import draw_accent
+
 Engine = Literal["espeak", "flite"]
 Split = Literal["train", "held_out"]
 
 FLITE_SHARE = 0.25  # flite's voices are made from recordings of people, espeak's from rules: people are what counts
+
+ACCENTED = 0.4
+"""Share of espeak's voices in training that speak with an accent of their own (accents.py)."""
 
 ACCENTS: dict[Split, tuple[str, ...]] = {
     "train": ("en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-029"),
@@ -41,7 +46,7 @@ _FLITE_PITCH = {"awb": (85, 200), "slt": (120, 270), "kal16": (75, 180), "kal": 
 class Voice:
     """One way to speak. `pitch` is 0 to 99 for espeak and Hz for flite; `pitch_range` is per cent of espeak's own
     intonation, and for flite the standard deviation in Hz; `speed` is words a minute; `amplitude` (0 to 200) and
-    `word_gap` (10 ms) exist for espeak only."""
+    `word_gap` (10 ms) exist for espeak only, as does an `accent`: sounds and what is said in their place."""
 
     engine: Engine
     name: str
@@ -51,6 +56,7 @@ class Voice:
     speed: int
     amplitude: int = 100
     word_gap: int = 0
+    accent: tuple[tuple[str, str], ...] = ()
 
 
 def draw_voice(rng: np.random.Generator, split: Split) -> Voice:
@@ -75,6 +81,7 @@ def draw_voice(rng: np.random.Generator, split: Split) -> Voice:
         speed=int(rng.triangular(90, 165, 261)),
         amplitude=int(rng.integers(50, 111)),
         word_gap=int(rng.choice([0, 0, 0, 1, 2, 5, 10])),
+        accent=tuple(draw_accent(rng).items()) if split == "train" and rng.random() < ACCENTED else (),
     )
 
 

@@ -10,16 +10,19 @@ import cv2
 import numpy as np
 
 from benchmarks.terminal.pictures.display import UNITS
-from benchmarks.terminal.pictures.picture import draw_picture
-from benchmarks.terminal.training.seen import MAX_CROPS, PATCH
-from edge.media.tiling import CROP, choose_tiling
+from benchmarks.terminal.pictures.picture import Glyph, draw_picture
+from benchmarks.terminal.training.seen import PATCH
+from edge.media.tiling import CROP
 
 CHARACTERS = "0123456789-:ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-NAMES = ("", "other", *CHARACTERS, *UNITS)
+NAMES = ("", "other", *CHARACTERS, *(unit for unit in UNITS if unit not in CHARACTERS))
 """What can stand in a patch: nothing, a character not listed, one that is, or a unit. Points are told apart from it."""
 KINDS, ODDS = ("display", "printed", "label"), (0.75, 0.17, 0.08)
 ROWS, COLUMNS = 8, 16
 """Patches of a window. A display lies within as a rule; the rest of a crop mostly teaches nothing."""
+PITCHES = 34, 110
+"""Pixels from character to character in a window. In the whole picture they are farther apart in large displays, which
+the overview shows at half the size."""
 MARGIN = 0.6
 """Of a picture's text, how much of its surroundings is kept at each side, in heights of the text."""
 
@@ -29,13 +32,13 @@ class Plate:
     """The part of a drawn picture around its characters.
 
     `rgb` uint8 [h, w, 3]; `places` float32 [characters, 2], x and y of each centre; `classes` int64 [characters],
-    -1 for points; `scale`: pixels of a crop for one of these.
+    -1 for points; `pitch`: pixels from one to the next.
     """
 
     rgb: np.ndarray
     places: np.ndarray
     classes: np.ndarray
-    scale: float
+    pitch: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,20 +61,25 @@ def draw_plate(rng: np.random.Generator, hardest: float = 1.0) -> Plate:
         picture = draw_picture(rng, str(rng.choice(KINDS, p=ODDS)), easy)
         if picture.glyphs:
             break
-    height, width = picture.rgb.shape[:2]
-    scale = choose_tiling(width, height, MAX_CROPS, PATCH).width / width
     boxes = np.array([glyph[1:] for glyph in picture.glyphs])
     glyphs = [*picture.glyphs, *([picture.unit_place] if picture.unit_place else [])]
     low, high = (boxes[:, :2] - boxes[:, 2:] / 2).min(0), (boxes[:, :2] + boxes[:, 2:] / 2).max(0)
-    spare = np.maximum(MARGIN * (high - low)[1], np.array((448, 224)) / scale - (high - low)) / 1.6
+    spare = np.maximum(MARGIN * (high - low)[1], np.array((448, 224)) - (high - low)) / 1.6
     left, top = np.clip(low - spare, 0, None).astype(int)
     right, bottom = (high + spare).astype(int)
     rgb = np.ascontiguousarray(picture.rgb[top:bottom, left:right])
     places = np.array([glyph[1:3] for glyph in glyphs]) - (left, top)
-    return Plate(rgb, places.astype(np.float32), _classes(glyphs), scale)
+    return Plate(rgb, places.astype(np.float32), _classes(glyphs), _pitch(picture.glyphs))
 
 
-def _classes(glyphs: list[tuple[str, float, float, float, float]]) -> np.ndarray:
+def _pitch(glyphs: list[Glyph]) -> float:
+    centres = np.array([glyph[1:3] for glyph in glyphs if glyph[0] not in ".,:"])
+    if len(centres) < 2:
+        return 0.8 * glyphs[0][4]
+    return float(np.median(np.hypot(*np.diff(centres, axis=0).T)))
+
+
+def _classes(glyphs: list[Glyph]) -> np.ndarray:
     found = [-1 if c in ".," else NAMES.index(c) if c in NAMES else 1 for c, *_ in glyphs]
     return np.array(found, np.int64)
 
@@ -79,21 +87,25 @@ def _classes(glyphs: list[tuple[str, float, float, float, float]]) -> np.ndarray
 def cut_window(rng: np.random.Generator, plate: Plate) -> Window:
     """Another view of the plate."""
     size = np.array((COLUMNS, ROWS)) * PATCH
-    warp = _warp(rng, plate.scale)
-    low, high = (plate.places @ warp.T).min(0), (plate.places @ warp.T).max(0)
+    scale = float(np.exp(rng.uniform(*np.log(PITCHES)))) / plate.pitch
+    rgb, places = plate.rgb, plate.places
+    if scale < 0.7:  # as the overview is made: averaged, not every second pixel
+        rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        places, scale = places * (np.array(rgb.shape[1::-1]) / plate.rgb.shape[1::-1]), 1.0
+    warp = _warp(rng, scale)
+    low, high = (places @ warp.T).min(0), (places @ warp.T).max(0)
     room = size - (high - low)  # negative: it does not fit as a whole
     border = np.minimum(0.25 * size, np.abs(room) / 2)
     shift = rng.uniform(np.minimum(border, room - border), np.maximum(border, room - border)) - low
     affine = np.column_stack([warp, shift])
-    rgb = cv2.warpAffine(plate.rgb, affine, size.tolist(), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    classes, nearness, points = _targets(plate.places @ warp.T + shift, plate.classes)
+    rgb = cv2.warpAffine(rgb, affine, size.tolist(), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    classes, nearness, points = _targets(places @ warp.T + shift, plate.classes)
     pixels = np.ascontiguousarray(_relit(rng, rgb).transpose(2, 0, 1))
     return Window(pixels, _positions(rng), classes, nearness, points)
 
 
 def _warp(rng: np.random.Generator, scale: float) -> np.ndarray:
-    """[2, 2]: a little larger or smaller, turned, slanted and stretched."""
-    scale *= float(np.exp(rng.uniform(-0.3, 0.3)))
+    """[2, 2]: scaled, and a little turned, slanted and stretched."""
     angle, slant, stretch = rng.normal(0, 0.06), rng.normal(0, 0.08), np.exp(rng.normal(0, 0.1))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return scale * turn @ np.array([[stretch, slant], [0, 1 / stretch]])
