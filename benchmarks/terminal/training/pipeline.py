@@ -27,10 +27,10 @@ class Steps:
     """Optimiser steps of each stage; of speech the first part trains the encoder alone."""
 
     text: int = 2400
-    speech: int = 3400
-    speech_alone: int = 1500
-    real: int = 250
-    tower: int = 10000
+    speech: int = 13300
+    speech_alone: int = 11400
+    real: int = 400
+    tower: int = 5800
     vision: int = 4000
     both: int = 200
 

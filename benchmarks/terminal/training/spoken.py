@@ -25,7 +25,7 @@ from benchmarks.terminal.speech.voices import Split
 
 KINDS = {"digits": 0.42, "command": 0.38, "talk": 0.04, "elsewhere": 0.04, "question": 0.04, "none": 0.08}
 MOST_TOOLS = 3
-REAL_SHARE, RECITED_SHARE = 0.5, 0.35
+REAL_SHARE, RECITED_SHARE = 0.7, 0.35
 """Of the digits, once there are recordings of people; of digits and commands, where there are recitals."""
 
 
