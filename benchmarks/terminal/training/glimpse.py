@@ -17,8 +17,8 @@ from edge.media.tiling import CROP, Tiling, choose_tiling
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glimpse:
-    """Pooled `features` float16 [crops, side, side, width]; `characters` [crops, side, side] are those that have their
-    centre there, "" where none has; the rest is what there is to ask about."""
+    """Pooled `features` float16 [crops, side, side, width]; `characters` [crops, side, side] are those that alone have
+    their centre there, else ""; the rest is what there is to ask about."""
 
     features: np.ndarray
     characters: np.ndarray
@@ -48,8 +48,10 @@ def look_at(seen: Seen, tower: nn.Module) -> Glimpse:
 
 def _characters(glyphs: Sequence[Glyph], tiling: Tiling, scale: tuple[float, float]) -> np.ndarray:
     found = np.full((tiling.crops, tiling.pooled, tiling.pooled), "", "<U1")
-    size = CROP / tiling.pooled
+    taken, size = np.zeros(found.shape, bool), CROP / tiling.pooled
     for character, x, y, *_ in glyphs:
+        if character in ".,":  # small, and mostly in the cell of a figure
+            continue
         x, y = x * scale[0], y * scale[1]
         column, row = min(int(x // CROP), tiling.columns - 1), min(int(y // CROP), tiling.rows - 1)
         places = [
@@ -58,5 +60,7 @@ def _characters(glyphs: Sequence[Glyph], tiling: Tiling, scale: tuple[float, flo
         ]
         for crop, across, down in places:
             cell = np.clip((down // size, across // size), 0, tiling.pooled - 1).astype(int)
-            found[crop, cell[0], cell[1]] = character
+            place = crop, cell[0], cell[1]
+            found[place] = "" if taken[place] else character
+            taken[place] = True
     return found

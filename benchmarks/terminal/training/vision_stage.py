@@ -22,7 +22,7 @@ from edge.media.tiling import assembly
 
 BATCH, POOL, REUSE = 24, 16_000, 5
 RATE = 1e-3
-SPELLING = 0.3
+SPELLING = 0.1
 """Weight of the likeness of a feature's embedding to that of the character it shows: so it reads like text at once."""
 
 SHARPNESS = 4.0
