@@ -17,7 +17,14 @@ from benchmarks.terminal.language.numbers import DIGITS
 from benchmarks.terminal.speech.talkers import talkers
 from benchmarks.terminal.speech.utterance import draw_no_speech
 from benchmarks.terminal.speech.voices import ACCENTS, FLITE_VOICES, VARIANTS
-from benchmarks.terminal.training import both_stage, speech_stage, text_stage, tower_stage, vision_stage
+from benchmarks.terminal.training import (
+    both_stage,
+    listening_stage,
+    speech_stage,
+    text_stage,
+    tower_stage,
+    vision_stage,
+)
 from benchmarks.terminal.training.pipeline import Steps
 from edge.errors import InputError, UsageError
 from edge.evaluation.labels import TRANSCRIBE, read_labels
@@ -109,7 +116,12 @@ def test_nothing_is_spoken_in_the_silence_set(overheard: tuple[Path, dict[str, l
 
 def test_training_never_comes_to_the_seeds_of_the_sets() -> None:
     """Training counts its seeds up from a small one by the steps it has made."""
-    modality = (speech_stage.train_speech, tower_stage.train_tower, vision_stage.train_vision)
+    modality = (
+        speech_stage.train_speech,
+        listening_stage.train_listening,
+        tower_stage.train_tower,
+        vision_stage.train_vision,
+    )
     runs = (text_stage.train_text, *modality, both_stage.train_both)
     first = [inspect.signature(run).parameters["seed"].default for run in runs]
     steps = Steps()

@@ -1,4 +1,4 @@
-"""Stage 5: a picture and a spoken question. The projector of speech for pictures learns, the vision LoRA goes on.
+"""Stage 6: a picture and a spoken question. The projector of speech for pictures learns, the vision LoRA goes on.
 
 Both encoders rest, so their features are as good as in their own modes; typed questions are mixed in, so that reading
 stays as good as it was.
@@ -20,10 +20,10 @@ from benchmarks.terminal.speech.utterance import draw_no_speech, draw_utterance,
 from benchmarks.terminal.training.answers import answer_loss
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.glimpse import Glimpse, draw_glimpse
+from benchmarks.terminal.training.hearing import hear
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
 from benchmarks.terminal.training.schedule import Run
 from benchmarks.terminal.training.seen import seen_turn
-from benchmarks.terminal.training.speech_encoder import encode
 from benchmarks.terminal.training.speech_stage import SpeechStage
 from benchmarks.terminal.training.vision_stage import BATCH, SPELLING, VisionStage
 
@@ -51,14 +51,6 @@ def draw_asked(rng: np.random.Generator, tower: nn.Module, encoder: nn.Module) -
     question, answer = draw_question(rng, glimpse.kind, glimpse.answer, glimpse.unit or None)
     said = features(draw_utterance(rng, question), rng, warp=rng.random() < 0.5)
     return Asked(glimpse, Turn("", answer), hear(said, encoder))
-
-
-@torch.no_grad()
-def hear(clip: np.ndarray, encoder: nn.Module) -> np.ndarray:
-    """float16 [tokens, width] for log-mel features [frames, 80]."""
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = encode(encoder, torch.from_numpy(clip.astype(np.float32))[None], torch.tensor([len(clip)]))[0]
-    return hidden[0].float().numpy().astype(np.float16)
 
 
 class BothStage:

@@ -14,6 +14,7 @@ from benchmarks.terminal.speech.real_digits import SPEAKERS, Digit, load_digits
 from benchmarks.terminal.speech.recite import load_recitals
 from benchmarks.terminal.training.both_stage import BothStage, train_both
 from benchmarks.terminal.training.checkpoint import write_checkpoint
+from benchmarks.terminal.training.listening_stage import ListeningStage, train_listening
 from benchmarks.terminal.training.lora import adapt
 from benchmarks.terminal.training.model import build
 from benchmarks.terminal.training.speech_stage import RATE, SpeechStage, train_speech
@@ -30,6 +31,7 @@ class Steps:
     speech: int = 13300
     speech_alone: int = 11400
     real: int = 400
+    listening: int = 1500
     tower: int = 5800
     vision: int = 4000
     both: int = 200
@@ -72,6 +74,10 @@ class Training:
         return SpeechStage(self.model, self.tokenizer)
 
     @cached_property
+    def listening(self) -> ListeningStage:
+        return ListeningStage(self.model, self.tokenizer)
+
+    @cached_property
     def tower(self) -> TowerStage:
         return TowerStage(self.model)
 
@@ -95,6 +101,12 @@ class Training:
         real = self._real(speakers)
         train_speech(self.speech, path, self.steps.real, 0, real, self.recitals, rate=RATE / 3, seed=51)
 
+    def train_listening(self) -> None:
+        self._load_speech(("speech", "real"))
+        self._learning(self.listening.parameters)
+        real = self._real(SPEAKERS) if self.recordings else None
+        train_listening(self.listening, self.work / "listening.pt", self.steps.listening, real, self.recitals)
+
     def train_tower(self) -> None:
         self._learning(self.tower.parameters)
         train_tower(self.tower, self.work / "tower.pt", self.steps.tower)
@@ -106,7 +118,7 @@ class Training:
 
     def train_both(self) -> None:
         stage = BothStage(self.vision, self.speech)
-        self.load("real" if (self.work / "real.pt").exists() else "speech", self.speech.modules)
+        self._load_speech()
         self.load("tower", self.tower.modules)
         self.load("vision", self.vision.modules)
         self._learning(stage.parameters)
@@ -114,9 +126,7 @@ class Training:
 
     def assemble(self) -> nn.Module:
         """The model with the newest weights of every stage that has any."""
-        for name in ("speech", "real"):
-            if (self.work / f"{name}.pt").exists():
-                self.load(name, self.speech.modules)
+        self._load_speech()
         for name, stage in (("tower", self.tower), ("vision", self.vision)):
             if (self.work / f"{name}.pt").exists():
                 self.load(name, stage.modules)
@@ -131,6 +141,12 @@ class Training:
         weights = self._weights(stage)
         for name, module in modules.items():
             module.load_state_dict(weights[name])
+
+    def _load_speech(self, stages: Collection[str] = ("speech", "real", "listening")) -> None:
+        """The newest of what was learned by ear."""
+        for name in stages:
+            if (self.work / f"{name}.pt").exists():
+                self.load(name, (self.listening if name == "listening" else self.speech).modules)
 
     def _weights(self, stage: str) -> dict[str, dict[str, torch.Tensor]]:
         return torch.load(self.work / f"{stage}.pt", weights_only=True)["modules"]
