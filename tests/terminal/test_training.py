@@ -17,10 +17,15 @@ from benchmarks.terminal.language.vocabulary import learn_vocabulary  # noqa: E4
 from benchmarks.terminal.training import speech_encoder, vision_encoder  # noqa: E402
 from benchmarks.terminal.training.answers import answer_loss  # noqa: E402
 from benchmarks.terminal.training.checkpoint import write_checkpoint  # noqa: E402
+from benchmarks.terminal.training.glimpse import look_at  # noqa: E402
+from benchmarks.terminal.training.hearing import hear  # noqa: E402
 from benchmarks.terminal.training.lora import AdaptedLinear, adapt, use  # noqa: E402
 from benchmarks.terminal.training.model import build  # noqa: E402
 from benchmarks.terminal.training.prompts import Renderer, Sequence, pad  # noqa: E402
 from benchmarks.terminal.training.schedule import Run  # noqa: E402
+from benchmarks.terminal.training.seen import draw_seen  # noqa: E402
+from edge.media.crops import image_crops  # noqa: E402
+from edge.media.image_file import read_image  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +64,32 @@ def test_a_clip_is_encoded_as_transformers_does(model: Any) -> None:
     features = torch.rand(1, 150, 80, generator=torch.Generator().manual_seed(3)) * 20
     ours, _ = speech_encoder.encode(encoder, features, torch.tensor([150]))
     assert torch.allclose(ours, encoder(features, None), atol=1e-4)
+
+
+def test_what_is_kept_of_a_clip_is_what_the_encoder_made_of_it(model: Any) -> None:
+    encoder = model.model.embed_tokens_extend.audio_embed.encoder
+    features = np.random.default_rng(3).uniform(0, 20, (123, 80)).astype(np.float16)
+    kept = hear(features, encoder)
+    wanted, _ = speech_encoder.encode(encoder, torch.from_numpy(features.astype(np.float32))[None], torch.tensor([123]))
+    assert kept.shape == (16, wanted.shape[2])
+    assert cosine(torch.from_numpy(kept).float(), wanted[0]) > 0.999
+
+
+def test_what_is_kept_of_a_picture_is_what_the_tower_made_of_its_crops(model: Any) -> None:
+    tower = model.model.embed_tokens_extend.image_embed.img_processor
+    seen = draw_seen(np.random.default_rng(4), kind="display")
+    kept = look_at(seen, tower)
+    crops = image_crops(read_image(seen.jpeg), kept.tiling)
+    mask, positions = torch.from_numpy(crops.mask), torch.from_numpy(crops.positions)
+    wanted = vision_encoder.pool(vision_encoder.encode(tower, torch.from_numpy(crops.pixels()), mask, positions))
+    assert kept.features.shape == wanted.shape == (*kept.characters.shape, wanted.shape[3])
+    valid = torch.from_numpy(np.stack([m[::2, ::2] for m in crops.mask]))
+    assert cosine(torch.from_numpy(kept.features).float()[valid], wanted[valid]) > 0.999
+
+
+def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The least similar of the vectors in the last axis."""
+    return torch.nn.functional.cosine_similarity(a, b, dim=-1).min().item()
 
 
 def test_crops_are_encoded_as_transformers_does_up_to_the_used_layer(model: Any) -> None:
