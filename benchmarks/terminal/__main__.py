@@ -12,7 +12,7 @@ from benchmarks.terminal.training.curves import draw_curves
 from benchmarks.terminal.training.leave_one_out import leave_one_out as held_out
 from benchmarks.terminal.training.pipeline import Steps, Training
 
-STAGES = ("speech", "real", "listening", "tower", "vision", "both")
+STAGES = ("speech", "real", "tower", "vision", "both")
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 Work = Annotated[Path, typer.Option(help="Weights, optimisers and histories of the stages.")]
 Recordings = Annotated[Path | None, typer.Option(help="The folder spoken-digits.")]

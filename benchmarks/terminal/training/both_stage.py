@@ -1,4 +1,4 @@
-"""Stage 6: a picture and a spoken question. The projector of speech for pictures learns, the vision LoRA goes on.
+"""Stage 5: a picture and a spoken question. The projector of speech for pictures learns, the vision LoRA goes on.
 
 Both encoders rest, so their features are as good as in their own modes; typed questions are mixed in, so that reading
 stays as good as it was.

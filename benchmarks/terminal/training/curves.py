@@ -10,7 +10,6 @@ STAGES = {
     "text": ("text base", {"right": "answer tokens right"}),
     "speech": ("speech: encoder, projector, LoRA", {"exact": "answers exact"}),
     "real": ("speech, with recordings of people", {"exact": "answers exact"}),
-    "listening": ("speech, the encoder at rest", {"exact": "answers exact"}),
     "tower": ("vision tower", {"characters": "characters right"}),
     "vision": ("vision: projector, LoRA", {"exact": "answers exact"}),
     "both": ("picture and spoken question", {"exact": "answers exact"}),

@@ -14,7 +14,6 @@ from benchmarks.terminal.speech.real_digits import SPEAKERS, Digit, load_digits
 from benchmarks.terminal.speech.recite import load_recitals
 from benchmarks.terminal.training.both_stage import BothStage, train_both
 from benchmarks.terminal.training.checkpoint import write_checkpoint
-from benchmarks.terminal.training.listening_stage import ListeningStage, train_listening
 from benchmarks.terminal.training.lora import adapt
 from benchmarks.terminal.training.model import build
 from benchmarks.terminal.training.speech_stage import RATE, SpeechStage, train_speech
@@ -30,8 +29,7 @@ class Steps:
     text: int = 2400
     speech: int = 13300
     speech_alone: int = 11400
-    real: int = 400
-    listening: int = 1500
+    real: int = 1600
     tower: int = 5800
     vision: int = 4000
     both: int = 200
@@ -74,10 +72,6 @@ class Training:
         return SpeechStage(self.model, self.tokenizer)
 
     @cached_property
-    def listening(self) -> ListeningStage:
-        return ListeningStage(self.model, self.tokenizer)
-
-    @cached_property
     def tower(self) -> TowerStage:
         return TowerStage(self.model)
 
@@ -99,13 +93,7 @@ class Training:
             self.load("speech", self.speech.modules)
         self._learning(self.speech.parameters)
         real = self._real(speakers)
-        train_speech(self.speech, path, self.steps.real, 0, real, self.recitals, rate=RATE / 3, seed=51)
-
-    def train_listening(self) -> None:
-        self._load_speech(("speech", "real"))
-        self._learning(self.listening.parameters)
-        real = self._real(SPEAKERS) if self.recordings else None
-        train_listening(self.listening, self.work / "listening.pt", self.steps.listening, real, self.recitals)
+        train_speech(self.speech, path, self.steps.real, 0, real, self.recitals, rate=0.7 * RATE, seed=51)
 
     def train_tower(self) -> None:
         self._learning(self.tower.parameters)
@@ -118,7 +106,7 @@ class Training:
 
     def train_both(self) -> None:
         stage = BothStage(self.vision, self.speech)
-        self._load_speech()
+        self.load("real" if (self.work / "real.pt").exists() else "speech", self.speech.modules)
         self.load("tower", self.tower.modules)
         self.load("vision", self.vision.modules)
         self._learning(stage.parameters)
@@ -126,12 +114,11 @@ class Training:
 
     def assemble(self) -> nn.Module:
         """The model with the newest weights of every stage that has any."""
-        self._load_speech()
-        for name, stage in (("tower", self.tower), ("vision", self.vision)):
+        both = BothStage(self.vision, self.speech)
+        stages = {"speech": self.speech, "real": self.speech, "tower": self.tower, "vision": self.vision, "both": both}
+        for name, stage in stages.items():
             if (self.work / f"{name}.pt").exists():
                 self.load(name, stage.modules)
-        if (self.work / "both.pt").exists():
-            self.load("both", BothStage(self.vision, self.speech).modules)
         return self.model.eval()
 
     def write(self, directory: Path) -> Path:
@@ -141,12 +128,6 @@ class Training:
         weights = self._weights(stage)
         for name, module in modules.items():
             module.load_state_dict(weights[name])
-
-    def _load_speech(self, stages: Collection[str] = ("speech", "real", "listening")) -> None:
-        """The newest of what was learned by ear."""
-        for name in stages:
-            if (self.work / f"{name}.pt").exists():
-                self.load(name, (self.listening if name == "listening" else self.speech).modules)
 
     def _weights(self, stage: str) -> dict[str, dict[str, torch.Tensor]]:
         return torch.load(self.work / f"{stage}.pt", weights_only=True)["modules"]

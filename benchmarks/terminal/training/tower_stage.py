@@ -1,4 +1,4 @@
-"""Stage 4: the vision tower learns to tell which character has its centre in which patch.
+"""Stage 3: the vision tower learns to tell which character has its centre in which patch.
 
 The drawings know that, so it costs no decoder: ten times as cheap as answers about whole pictures.
 """

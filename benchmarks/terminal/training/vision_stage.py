@@ -1,4 +1,4 @@
-"""Stage 5: the projector of pictures and the vision LoRA learn to answer from what the tower sees; it rests."""
+"""Stage 4: the projector of pictures and the vision LoRA learn to answer from what the tower sees; it rests."""
 
 import time
 from collections.abc import Sequence
