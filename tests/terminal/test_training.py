@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 from benchmarks.terminal.language.text_turns import draw_text_turn  # noqa: E402
 from benchmarks.terminal.language.turn import Turn  # noqa: E402
 from benchmarks.terminal.language.vocabulary import learn_vocabulary  # noqa: E402
-from benchmarks.terminal.training import speech_encoder, vision_encoder  # noqa: E402
+from benchmarks.terminal.training import speech_encoder, speech_stage, vision_encoder  # noqa: E402
 from benchmarks.terminal.training.answers import answer_loss  # noqa: E402
 from benchmarks.terminal.training.checkpoint import write_checkpoint  # noqa: E402
 from benchmarks.terminal.training.glimpse import look_at  # noqa: E402
@@ -64,6 +64,15 @@ def test_a_clip_is_encoded_as_transformers_does(model: Any) -> None:
     features = torch.rand(1, 150, 80, generator=torch.Generator().manual_seed(3)) * 20
     ours, _ = speech_encoder.encode(encoder, features, torch.tensor([150]))
     assert torch.allclose(ours, encoder(features, None), atol=1e-4)
+
+
+def test_pieces_are_counted_along_a_path_that_has_as_many_as_the_clip() -> None:
+    blank = speech_stage.BLANK
+    best = torch.tensor([[blank, 7, 7, blank, 7, 9, blank, blank], [5, 5, blank, 6, 6, 6, 8, 8]])
+    count, known = speech_stage.counted(best, torch.tensor([7, 6]), torch.tensor([3, 3]))
+    assert count[0].tolist() == [0, 1, 1, 1, 2, 3, 3, 3]
+    assert known[0].tolist() == [True] * 7 + [False]
+    assert not known[1].any(), "two pieces were found within the six tokens, not three"
 
 
 def test_what_is_kept_of_a_clip_is_what_the_encoder_made_of_it(model: Any) -> None:

@@ -32,18 +32,22 @@ ANSWERED = slice(None, None, 2)
 """Of a batch, short and long alike: the decoder costs more than the encoder, which needs the examples more."""
 CTC_WEIGHT = 1.0
 BLANK = SIZE
+COUNTED, COUNT_WEIGHT = 24, 0.3
+"""Every state also tells how many pieces were said up to it: the decoder, which knows how many it wrote, would else
+find its place by the last word alone, and lose it where a digit comes twice."""
 SHORT_STEPS = 500
 """At first only one or two digits at a time, clearly spoken: CTC finds them within 200 steps. With noise and whole
 commands from the start it had found nothing after 900."""
 
 
 class SpeechStage:
-    """Everything of the stage that a step needs; `head` is the CTC layer, which is thrown away in the end."""
+    """Everything of the stage that a step needs; `head`, the CTC layer and the counter, is thrown away in the end."""
 
     def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
         self.model, self.renderer = model, Renderer(tokenizer)
         self.audio = model.model.embed_tokens_extend.audio_embed
-        self.head = nn.Linear(self.audio.encoder.config.hidden_size, SIZE + 1)
+        width = self.audio.encoder.config.hidden_size
+        self.head = nn.ModuleList([nn.Linear(width, SIZE + 1), nn.Linear(width, COUNTED)])
         self.pieces = partial(_pieces, tokenizer)
 
     @property
@@ -64,7 +68,7 @@ class SpeechStage:
     def encode(
         self, batch: Sequence[Spoken], mask_rng: np.random.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(hidden, tokens, CTC loss) of a batch; with `mask_rng` bands and stretches are hidden (SpecAugment)."""
+        """(hidden, tokens, loss of the heads) of a batch; `mask_rng` hides bands and stretches (SpecAugment)."""
         lengths = torch.tensor([len(spoken.features) for spoken in batch])
         features = self.audio.encoder.encoder_embedding.global_mean.expand(
             len(batch), 2 * rounded(-(-int(lengths.max()) // 2)), -1
@@ -75,13 +79,20 @@ class SpeechStage:
                 _hide(mask_rng, features[row, : len(spoken.features)], self.audio.encoder.encoder_embedding.global_mean)
         with torch.autocast("cpu", torch.bfloat16):
             hidden, tokens = encode(self.audio.encoder, features, lengths)
-        scores = self.head(hidden.float()).log_softmax(-1)
+        scores = self.head[0](hidden.float()).log_softmax(-1)
         targets = [torch.tensor(self.pieces(spoken.words), dtype=torch.int64) for spoken in batch]
         ctc = nn.functional.ctc_loss(
             scores.transpose(0, 1), torch.cat(targets), tokens, torch.tensor([len(t) for t in targets]), BLANK,
             zero_infinity=True,
         )  # fmt: skip
-        return hidden, tokens, ctc
+        return hidden, tokens, ctc + COUNT_WEIGHT * self._count_loss(hidden, scores, tokens, targets)
+
+    def _count_loss(
+        self, hidden: torch.Tensor, scores: torch.Tensor, tokens: torch.Tensor, targets: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        count, known = counted(scores.argmax(-1), tokens, torch.tensor([len(target) for target in targets]))
+        told = self.head[1](hidden[known].float())
+        return nn.functional.cross_entropy(told, count[known].clamp(max=COUNTED - 1)) if known.any() else told.sum()
 
     def answer_loss(
         self, turns: Sequence[Turn], hidden: torch.Tensor, tokens: torch.Tensor
@@ -92,6 +103,18 @@ class SpeechStage:
         with torch.autocast("cpu", torch.bfloat16):
             speech = self.audio.down_proj_for_speech(nn.functional.gelu(self.audio.up_proj_for_speech(hidden[valid])))
         return answer_loss(self.model, self.renderer, sequences, speech=speech)
+
+
+def counted(best: torch.Tensor, tokens: torch.Tensor, pieces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(pieces that the CTC path `best` int64 [batch, time] has emitted up to each time; bool: is that known?).
+
+    It is within a clip's `tokens` [batch], if the path has as many pieces as the clip, `pieces` [batch].
+    """
+    new = best != BLANK
+    new[:, 1:] &= best[:, 1:] != best[:, :-1]
+    within = torch.arange(best.shape[1]) < tokens[:, None]
+    count = (new & within).cumsum(1)
+    return count, within & (count[:, -1] == pieces)[:, None]
 
 
 def train_speech(
