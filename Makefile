@@ -1,4 +1,4 @@
-# make demo   a first answer in about a minute: sets everything up, exports a small real model, asks it
+# make demo   the first minute: the embedded model hears a command, calls a function, reads a display
 # make test   every check: lint, types, tests
 # Both work in a fresh clone and need only Python 3.11+ and make, no root.
 
@@ -42,7 +42,7 @@ clean:
 
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "setting up .venv (once)"
-	$(PIP) install -c constraints.txt -e ".[export]"
+	$(PIP) install -c constraints.txt -e ".[pull,export]"
 	touch $@
 
 .venv/test.stamp: pyproject.toml constraints.txt | .venv/bin/python

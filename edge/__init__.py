@@ -1,7 +1,7 @@
 """phi-edge: the runtime on the device.
 
-model = edge.load("smollm2-135m-instruct")
-for event in model.conversation().generate("Why is the sky blue?"):
+model = edge.load()  # the embedded stand-in; or the name or directory of a bundle
+for event in model.conversation().generate("Read the display.", images=["display.jpg"]):
     if isinstance(event, edge.TextDelta):
         print(event.text, end="")
 """

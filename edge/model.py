@@ -82,7 +82,8 @@ class Model:
 
 
 def load(bundle: str | Path | None = None, threads: int = 0, mode: Mode = "text") -> Model:
-    """Loads an installed bundle by name, a bundle directory, or the default. 0 threads: one per core.
+    """Loads an installed bundle by name, a bundle directory, or the default (see edge.bundle.store). 0 threads: one
+    per core.
 
     `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them.
     Raises BundleError, ResourceError, InputError for a mode that the bundle does not have.

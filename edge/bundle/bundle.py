@@ -68,7 +68,7 @@ def layout_problems(bundle: Bundle) -> dict[str, str]:
     try:
         for name, info in _walk(bundle.path, "", 1):
             problems.pop(name, None)
-            words = irregular(info)
+            words = irregular(info, bundle.path)
             if name not in files and name not in (MANIFEST, *UNLISTED):
                 problems[name] = f"{shown(name)} does not belong to the bundle"
             elif words:

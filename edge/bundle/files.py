@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.bundle.embedded import EMBEDDED
 from edge.bundle.names import shown
 from edge.errors import BundleError, EdgeError, ResourceError, UsageError
 
@@ -30,12 +31,16 @@ _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
 
-def irregular(info: os.stat_result) -> str | None:
-    """What `info` is instead of a regular file with one name ('a symbolic link'), or None when it is one."""
+def irregular(info: os.stat_result, root: Path) -> str | None:
+    """What `info`, found below `root`, is instead of a regular file with one name ('a symbolic link'), or None.
+
+    Some installers of packages make hard links to a cache of theirs, so those are fine in the embedded bundle.
+    """
     for is_kind, words in _KINDS:
         if is_kind(info.st_mode):
             return words
-    return f"a file with {info.st_nlink} hard links" if info.st_nlink != 1 else None
+    linked = info.st_nlink != 1 and root != EMBEDDED
+    return f"a file with {info.st_nlink} hard links" if linked else None
 
 
 def open_regular(root: Path, name: str, error: type[EdgeError] = BundleError) -> int:
@@ -65,7 +70,7 @@ def open_regular(root: Path, name: str, error: type[EdgeError] = BundleError) ->
     finally:
         if folder >= 0:
             os.close(folder)
-    if words := irregular(os.fstat(found)):
+    if words := irregular(os.fstat(found), root):
         os.close(found)
         raise error(f"{shown(name)} in {root} is {words}, not a regular file.", hint)
     return found

@@ -1,4 +1,8 @@
-"""The user's bundles: one directory each, below the data directory of this system or EDGE_HOME."""
+"""The user's bundles, one directory each below the data directory of this system or EDGE_HOME, and the embedded one.
+
+Without -b (and EDGE_BUNDLE, on the command line) runs the bundle that is installed under the name `default`, or else
+the embedded one.
+"""
 
 import difflib
 import os
@@ -8,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from edge.bundle.bundle import UNLISTED, Bundle
+from edge.bundle.embedded import EMBEDDED
 from edge.bundle.files import (
     Progress,
     disk_errors,
@@ -22,7 +27,7 @@ from edge.bundle.staging import StagedDirectory, remove_directory, remove_stale
 from edge.bundle.verify import verify
 from edge.errors import BundleError, UsageError
 
-DEFAULT_NAME = "smollm2-135m-instruct"
+DEFAULT_NAME = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Installed:
     path: Path
     bundle: Bundle | None
     problem: str = ""
+    embedded: bool = False
 
 
 def home() -> Path:
@@ -54,22 +60,30 @@ def installed_names() -> list[str]:
 
 
 def list_installed() -> list[Installed]:
-    """Every installed bundle, damaged ones included."""
-    found = []
-    for name in installed_names():
-        path = bundles_dir() / name
-        try:
-            found.append(Installed(name, path, Bundle.open(path)))
-        except BundleError as error:
-            found.append(Installed(name, path, None, str(error)))
-    return found
+    """Every installed bundle, damaged ones included, and at last the embedded one."""
+    paths = [bundles_dir() / name for name in installed_names()]
+    if EMBEDDED.is_dir():
+        paths.append(EMBEDDED)
+    return [_entry(path) for path in paths]
+
+
+def _entry(path: Path) -> Installed:
+    try:
+        return Installed(path.name, path, Bundle.open(path), embedded=path == EMBEDDED)
+    except BundleError as error:
+        return Installed(path.name, path, None, str(error), path == EMBEDDED)
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The directory of an installed name, or of a path. Raises BundleError that lists what is installed."""
+    """The directory of an installed name, of the embedded bundle's, or of a path, in this order.
+
+    Raises BundleError that lists what is installed.
+    """
     text = str(name_or_path)
     if name_fault(text) is None and (bundles_dir() / text).is_dir():
         return bundles_dir() / text
+    if text == EMBEDDED.name and EMBEDDED.is_dir():
+        return EMBEDDED
     if Path(text).is_dir():
         return Path(text).absolute()
     raise _not_found(text)
@@ -77,7 +91,7 @@ def resolve(name_or_path: str | Path) -> Path:
 
 def _not_found(text: str) -> BundleError:
     names = installed_names()
-    near = difflib.get_close_matches(text, names, n=1)
+    near = difflib.get_close_matches(text, [*names, EMBEDDED.name], n=1)
     listed = ", ".join(names[:20]) if names else "none yet"
     hint = f"Did you mean {near[0]}? " if near else ""
     return BundleError(
@@ -87,12 +101,13 @@ def _not_found(text: str) -> BundleError:
 
 
 def default_bundle() -> Path:
-    """The bundle that runs without -b. Raises BundleError when it is not installed."""
-    path = bundles_dir() / DEFAULT_NAME
+    """The bundle that runs without -b. Raises BundleError when this installation has lost the embedded one."""
+    own = bundles_dir() / DEFAULT_NAME
+    path = own if own.is_dir() else EMBEDDED
     if not path.is_dir():
         raise BundleError(
-            f"The default bundle {DEFAULT_NAME} is not installed.",
-            "Make it with `make demo`, or name another bundle: -b NAME_OR_DIRECTORY",
+            f"The bundle {EMBEDDED.name}, which is a part of phi-edge, is missing from {EMBEDDED.parent}.",
+            "Install phi-edge again, or name another bundle: -b NAME_OR_DIRECTORY",
         )
     return path
 
@@ -148,8 +163,13 @@ def _copy(bundle: Bundle, to: Path, progress: Progress | None) -> None:
 
 
 def remove(name: str) -> None:
-    """The installed bundle `name` vanishes in one step. Raises BundleError when there is none."""
+    """The installed bundle `name` vanishes in one step. Raises BundleError when there is none, UsageError for ours."""
     if name_fault(name) is not None or not (bundles_dir() / name).is_dir():
+        if name == EMBEDDED.name:
+            raise UsageError(
+                f"The bundle {name} is a part of phi-edge and cannot be removed.",
+                f"Have another one run without -b: edge bundle install DIRECTORY --name {DEFAULT_NAME}",
+            )
         raise _not_found(name)
     remove_stale(bundles_dir(), ".*.partial-")
     remove_directory(bundles_dir() / name)

@@ -8,6 +8,7 @@ import typer
 
 from edge.cli import options as opt
 from edge.cli.console import size, stderr, stdout
+from edge.cli.stand_in import introduce
 from edge.errors import UsageError
 
 
@@ -34,6 +35,8 @@ def bench(
     context = model.manifest.decoder.context_length
     if max(lengths) + new > context:
         raise UsageError(f"{max(lengths)} + {new} tokens do not fit into the context of {context:,}", "ask for less")
+    if not as_json:
+        introduce(model.bundle)
     with stderr().status("measuring") as status:
         samples = measure(
             model.decoder,

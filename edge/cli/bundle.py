@@ -12,17 +12,21 @@ from edge.cli.console import bytes_progress, harmless, say, size, stderr, stdout
 
 app = typer.Typer(help="Verify, show, list, install, remove and tune bundles.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of an installed bundle, or a directory.")]
+NameOrDefault = Annotated[
+    str | None,
+    typer.Argument(metavar="BUNDLE", envvar="EDGE_BUNDLE", help=f"Name or directory; {opt.WITHOUT}."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
-def verify(bundle: Name, as_json: Json = False) -> None:
+def verify(bundle: NameOrDefault = None, as_json: Json = False) -> None:
     """Compare every byte with the hashes in bundle.json."""
-    from edge.bundle.store import resolve
+    from edge.bundle.store import default_bundle, resolve
     from edge.bundle.verify import verify as check
     from edge.errors import BundleError
 
-    path = resolve(bundle)
+    path = resolve(bundle) if bundle else default_bundle()
     with bytes_progress("verifying") as update:
         report = check(path, lambda name, done, total: update(done, total, name))
     if as_json:
@@ -36,14 +40,14 @@ def verify(bundle: Name, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(bundle: Name, as_json: Json = False) -> None:
+def show(bundle: NameOrDefault = None, as_json: Json = False) -> None:
     """What a bundle holds: model, formats, sizes, token ids."""
     from rich.table import Table
 
     from edge.bundle.bundle import Bundle
-    from edge.bundle.store import resolve
+    from edge.bundle.store import default_bundle, resolve
 
-    opened = Bundle.open(resolve(bundle))
+    opened = Bundle.open(resolve(bundle) if bundle else default_bundle())
     manifest = opened.manifest
     if as_json:
         typer.echo(json.dumps({"digest": opened.digest, **asdict(manifest)}))
@@ -71,7 +75,7 @@ def show(bundle: Name, as_json: Json = False) -> None:
 
 @app.command("list")
 def list_bundles(as_json: Json = False) -> None:
-    """Installed bundles."""
+    """Installed bundles, and the embedded one."""
     from edge.bundle.store import bundles_dir, list_installed
 
     installed = list_installed()
@@ -82,13 +86,14 @@ def list_bundles(as_json: Json = False) -> None:
                 "path": str(one.path),
                 "digest": one.bundle and one.bundle.digest,
                 "problem": one.problem,
+                "embedded": one.embedded,
             }
             for one in installed
         ]
         typer.echo(json.dumps({"schema": 1, "bundles": rows}))
         return
     if not installed:
-        say(f"no bundles in {bundles_dir()}\n  next: edge bundle install DIRECTORY, or  make demo")
+        say(f"no bundles in {bundles_dir()}\n  next: edge bundle install DIRECTORY")
     for one in installed:
         state = f"{size(one.bundle.bytes)}\t{one.bundle.digest[:12]}" if one.bundle else f"damaged\t{one.problem}"
         typer.echo(f"{one.name}\t{state}\t{one.path}")

@@ -13,6 +13,7 @@ from edge.cli import options as opt
 from edge.cli.console import say
 from edge.cli.interrupts import Interrupts
 from edge.cli.media import read_media
+from edge.cli.stand_in import introduce
 from edge.cli.turn import show
 from edge.errors import InputError
 
@@ -63,6 +64,7 @@ def chat(
 
     model = load(bundle, threads)
     options.check_for(model.manifest)
+    introduce(model.bundle)
     say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")
     conversation = model.conversation(system, (), thinking)
     stats = False

@@ -11,6 +11,7 @@ import typer
 from edge.cli import options as opt
 from edge.cli.console import harmless, say, stdout
 from edge.cli.evaluation_progress import collect
+from edge.cli.stand_in import introduce
 from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def evaluate(
     environment = os.environ.get("EDGE_BUNDLE")  # not typer's envvar, which would split a path at its spaces
     names = bundle or ([environment] if environment else [])
     evaluation = prepare(source, names, Settings(max_tokens, max_crops, threads), tools, limit)
+    if not as_json:
+        for opened in evaluation.bundles.values():
+            introduce(opened)
     with StagedDirectory(out) if out else nullcontext() as stage:
         results, fault, received = collect(evaluation)
         if fault and not results:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from edge.conversation import TurnOptions
 
 MAX_PROMPT_BYTES = 16 << 20
+WITHOUT = "by default the bundle installed as `default`, else the embedded one"
 
 Bundle = Annotated[
-    str | None, typer.Option("-b", "--bundle", envvar="EDGE_BUNDLE", help="Installed name or directory.")
+    str | None, typer.Option("-b", "--bundle", envvar="EDGE_BUNDLE", help=f"Name or directory; {WITHOUT}.")
 ]
 System = Annotated[str, typer.Option("-s", "--system", help="System message.")]
 Tools = Annotated[Path | None, typer.Option(help="JSON file with the functions the model may call.")]

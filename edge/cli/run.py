@@ -9,6 +9,7 @@ import typer
 from edge.cli import options as opt
 from edge.cli.interrupts import Interrupts
 from edge.cli.media import read_media
+from edge.cli.stand_in import introduce
 from edge.cli.turn import as_json as render_json
 from edge.cli.turn import show
 
@@ -76,6 +77,8 @@ def run(
         known_tools = load_tools(tools) if tools else []
         model = load(bundle, threads, mode_of(bool(pictures), bool(clips)))
         loaded.append(model)
+        if not as_json:
+            introduce(model.bundle)
         conversation = model.conversation(system, known_tools, thinking)
         interrupts.cancel = conversation.cancel
         for event in conversation.generate(text, turn_options, images=pictures, audio=clips):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import store
+from edge.bundle import files, store
 from edge.bundle.bundle import Bundle
+from edge.bundle.embedded import EMBEDDED
 from edge.bundle.staging import StagedDirectory
 from edge.bundle.verify import verify
 from edge.errors import BundleError, ResourceError, UsageError
@@ -49,7 +50,7 @@ def test_an_installed_bundle_is_found_by_its_name_and_is_a_copy(source: Path):
     shutil.rmtree(source)
     assert verify(Bundle.open(path)).ok
     assert (path / "README.md").read_text() == "about"
-    assert [(one.name, one.problem) for one in store.list_installed()] == [("tiny", "")]
+    assert [(one.name, one.problem) for one in store.list_installed()] == [("tiny", ""), ("terminal", "")]
 
 
 def test_a_name_that_is_taken_is_refused_with_the_remedy(source: Path):
@@ -105,13 +106,40 @@ def test_a_path_is_taken_as_it_is(source: Path, monkeypatch: pytest.MonkeyPatch)
     assert store.resolve("./source") == source
 
 
-def test_a_missing_default_bundle_says_how_to_make_it(source: Path):
-    with pytest.raises(BundleError) as caught:
-        store.default_bundle()
-    assert "make demo" in caught.value.hint
-    assert "-b" in caught.value.hint
-    path = store.install(source, name=store.DEFAULT_NAME)
+def test_the_embedded_bundle_runs_until_one_is_installed_as_default(source: Path):
+    assert store.default_bundle() == store.resolve("terminal") == EMBEDDED
+    path = store.install(source, name="default")
     assert store.default_bundle() == path
+    assert store.resolve("terminal") == EMBEDDED
+    store.remove("default")
+    assert store.default_bundle() == EMBEDDED
+
+
+def test_the_embedded_bundle_can_be_copied_but_not_removed(source: Path):
+    assert [(one.path, one.embedded) for one in store.list_installed()] == [(EMBEDDED, True)]
+    with pytest.raises(UsageError, match="part of phi-edge"):
+        store.remove("terminal")
+    copy = store.install(EMBEDDED)
+    assert store.resolve("terminal") == copy
+    store.remove("terminal")
+    assert store.resolve("terminal") == EMBEDDED
+    assert verify(EMBEDDED).ok
+
+
+def test_an_installation_that_has_lost_the_embedded_bundle_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "EMBEDDED", tmp_path / "terminal")
+    with pytest.raises(BundleError, match="terminal") as caught:
+        store.default_bundle()
+    assert "-b" in caught.value.hint
+    assert store.list_installed() == []
+
+
+def test_hard_links_are_fine_in_the_embedded_bundle_only(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "second-name").hardlink_to(source / "weights.bin")
+    with pytest.raises(BundleError, match="2 hard links"):
+        Bundle.open(source)
+    monkeypatch.setattr(files, "EMBEDDED", source)
+    assert verify(Bundle.open(source)).ok
 
 
 def test_a_damaged_bundle_is_not_installed_and_leaves_nothing(source: Path, edge_home: Path):
@@ -126,7 +154,7 @@ def test_a_damaged_bundle_is_not_installed_and_leaves_nothing(source: Path, edge
 def test_a_damaged_installed_bundle_is_listed_with_its_problem(source: Path):
     path = store.install(source)
     (path / "weights.bin").unlink()
-    (entry,) = store.list_installed()
+    entry = store.list_installed()[0]
     assert entry.bundle is None
     assert "weights.bin is missing" in entry.problem
 

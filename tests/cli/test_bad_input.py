@@ -42,7 +42,7 @@ def test_a_number_out_of_range_is_refused_by_the_name_of_its_option(phi3_bundle:
         (("talk",), "talk"),
         (("--fast",), "--fast"),
         (("bundle", "polish"), "polish"),
-        (("bundle", "show"), "BUNDLE"),
+        (("bundle", "tune"), "BUNDLE"),
         (("run", "one", "two\nlines"), "extra argument"),
         (("run", "hi", "--seed"), "--seed"),
     ],
@@ -137,7 +137,6 @@ def test_tools_and_schema_exclude_each_other(phi3_bundle: Path, a_file: WriteFil
 
 @pytest.mark.parametrize("arguments", [("run", "hi"), ("chat",), ("bench",)], ids=lambda a: a[0])
 def test_a_missing_bundle_is_refused_by_name(arguments: tuple[str, ...]) -> None:
-    assert_refused(edge(*arguments), 3, "default bundle")
     assert_refused(edge(*arguments, "-b", "nowhere"), 3, "nowhere")
 
 
@@ -153,7 +152,7 @@ def test_control_characters_of_a_foreign_name_do_not_reach_the_terminal() -> Non
 
 
 def test_debug_shows_where_an_error_came_from() -> None:
-    result = edge("--debug", "run", "hi")
+    result = edge("--debug", "run", "-b", "nowhere", "hi")
     assert result.code == 3
     assert "Traceback" in result.err
     assert "store.py" in result.err
