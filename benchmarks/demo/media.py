@@ -29,7 +29,7 @@ VOICE = Voice("espeak", "en-us-nyc", "steph", pitch=45, pitch_range=100, speed=1
 COMMAND = "set line three to forty percent"
 CALL = {"name": "set_speed", "arguments": {"machine": "line", "number": 3, "percent": 40}}
 OFFERED = ("set_speed", "stop", "read_sensor")
-QUESTION, ASKS = "what is the unit", "unit"
+QUESTION, ASKS = "what does the display show", "reading"
 
 
 def make(folder: Path = FOLDER) -> None:

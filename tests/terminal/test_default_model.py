@@ -118,7 +118,6 @@ def test_a_recording_becomes_a_call_on_the_command_line_in_less_than_300_mb(tmp_
     assert told["memory"]["peak_rss_bytes"] < DEMO_MEMORY
 
 
-@pytest.mark.skip(reason="the committed weights are not trained yet")
 @pytest.mark.parametrize("item", ITEMS, ids=name)
 def test_the_trained_model_answers_the_demo_rightly(model: phi_edge.Model, item: Item) -> None:
     done = answer(model, item)
