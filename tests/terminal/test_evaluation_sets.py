@@ -19,7 +19,6 @@ from benchmarks.terminal.speech.utterance import draw_no_speech
 from benchmarks.terminal.speech.voices import ACCENTS, FLITE_VOICES, VARIANTS
 from benchmarks.terminal.training import (
     both_stage,
-    listening_stage,
     speech_stage,
     text_stage,
     tower_stage,
@@ -118,7 +117,6 @@ def test_training_never_comes_to_the_seeds_of_the_sets() -> None:
     """Training counts its seeds up from a small one by the steps it has made."""
     modality = (
         speech_stage.train_speech,
-        listening_stage.train_listening,
         tower_stage.train_tower,
         vision_stage.train_vision,
     )
