@@ -78,3 +78,12 @@ def test_a_glimpse_knows_a_character_in_the_overview_and_in_its_crop() -> None:
     found = glimpse._characters([("5", 600.0, 120.0, 30.0, 50.0)], tiling, (1.0, 1.0))
     places = {tuple(place): str(found[tuple(place)]) for place in np.argwhere(found != "")}
     assert places == {(0, 2, 5): "5", (2, 2, 2): "5"}
+
+
+def test_a_glimpse_names_no_character_that_shares_its_feature_with_another() -> None:
+    tiling = choose_tiling(896, 448, 2, PATCH)
+    glyphs = [("5", 600.0, 120.0, 20.0, 50.0), (".", 610.0, 140.0, 5.0, 5.0), ("7", 645.0, 120.0, 20.0, 50.0)]
+    found = glimpse._characters(glyphs, tiling, (1.0, 1.0))
+    crop = {tuple(place): str(found[tuple(place)]) for place in np.argwhere(found != "") if place[0]}
+    assert crop == {(2, 2, 2): "5", (2, 2, 3): "7"}, "apart in the crop; the point does not count"
+    assert not (found[0] != "").any(), "together in the overview"

@@ -1,6 +1,6 @@
 """A store of digits and commands in natural voices: Kokoro, a neural synthesiser with 54 speakers and all between them.
 
-It takes seconds for what espeak-ng and flite say in 20 ms, so it speaks once, into a folder that training reads.
+It takes a second for what espeak-ng and flite say in 20 ms, so it speaks once, into a folder that training reads.
 Its folder needs `model.onnx` (kokoro-v1.0, the quantised one will do), `vocab.json` and `voices/*.bin`.
 """
 

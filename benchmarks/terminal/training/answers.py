@@ -9,6 +9,13 @@ from benchmarks.terminal.training.prompts import Renderer, pad
 from benchmarks.terminal.training.prompts import Sequence as Rendered
 
 
+def project(projector: nn.ModuleList, features: torch.Tensor) -> torch.Tensor:
+    """Embeddings [n, hidden] of an encoder's `features` [n, width], by the up and down layers of a projector."""
+    up, down = projector
+    with torch.autocast("cpu", torch.bfloat16):
+        return down(nn.functional.gelu(up(features)))
+
+
 def answer_loss(
     model: nn.Module,
     renderer: Renderer,

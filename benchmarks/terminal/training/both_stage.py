@@ -17,7 +17,7 @@ from benchmarks.terminal.language.questions import draw_question
 from benchmarks.terminal.language.talk import NO_SPEECH
 from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.speech.utterance import draw_no_speech, draw_utterance, features
-from benchmarks.terminal.training.answers import answer_loss
+from benchmarks.terminal.training.answers import answer_loss, project
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.glimpse import Glimpse, draw_glimpse
 from benchmarks.terminal.training.hearing import hear
@@ -55,15 +55,13 @@ def draw_asked(rng: np.random.Generator, tower: nn.Module, encoder: nn.Module) -
 
 class BothStage:
     def __init__(self, vision: VisionStage, speech: SpeechStage) -> None:
-        self.vision, self.audio, self.model, self.renderer = vision, speech.audio, vision.model, vision.renderer
-        self.projector = nn.ModuleList([self.audio.up_proj_for_vision_speech, self.audio.down_proj_for_vision_speech])
+        self.vision, self.speech, self.model, self.renderer = vision, speech, vision.model, vision.renderer
+        audio = speech.audio
+        self.projector = nn.ModuleList([audio.up_proj_for_vision_speech, audio.down_proj_for_vision_speech])
 
     def start(self) -> None:
         """From the projector of speech alone, which knows the words."""
-        for own, other in zip(
-            self.projector, (self.audio.up_proj_for_speech, self.audio.down_proj_for_speech), strict=True
-        ):
-            own.load_state_dict(other.state_dict())
+        self.projector.load_state_dict(self.speech.projector.state_dict())
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -84,11 +82,7 @@ class BothStage:
             self.renderer.sequence(asked.turn, asked.glimpse.tiling.tokens, count)
             for asked, count in zip(batch, counts, strict=True)
         ]
-        speech = None
-        if heard:
-            up, down = self.projector
-            with torch.autocast("cpu", torch.bfloat16):
-                speech = down(nn.functional.gelu(up(torch.cat(heard))))
+        speech = project(self.projector, torch.cat(heard)) if heard else None
         pictures, shown = self.vision.embed([asked.glimpse for asked in batch])
         loss, right = answer_loss(self.model, self.renderer, sequences, pictures, speech)
         return loss + SPELLING * self.vision.spelling_loss(pictures, shown), right
@@ -98,7 +92,7 @@ def train_both(stage: BothStage, path: Path, steps: int, rate: float = RATE, see
     if not path.exists():
         stage.start()
     run = Run(path, stage.modules, stage.parameters, steps, rate)
-    draw = partial(draw_asked, tower=stage.vision.image.img_processor, encoder=stage.audio.encoder)
+    draw = partial(draw_asked, tower=stage.vision.image.img_processor, encoder=stage.speech.audio.encoder)
     feed = Feed(draw, seed + run.step, POOL)
     feed.fill(100)
     rng = np.random.default_rng([seed, run.step])

@@ -31,8 +31,8 @@ class Steps:
     speech_alone: int = 11400
     real: int = 1600
     tower: int = 5800
-    vision: int = 4000
-    both: int = 200
+    vision: int = 2300
+    both: int = 160
 
     def scaled(self, factor: float) -> "Steps":
         """The same shape in a fraction of the time."""

@@ -40,9 +40,9 @@ class Seen:
     glyphs: tuple[Glyph, ...]
 
 
-def draw_seen(rng: np.random.Generator, hardest: float = 1.0, kind: str | None = None) -> Seen:
-    """A drawn picture; disturbances up to `hardest`."""
-    picture = draw_picture(rng, kind, easy=1 - hardest * float(rng.random() ** 0.5))
+def draw_seen(rng: np.random.Generator, kind: str | None = None) -> Seen:
+    """A drawn picture, seldom an undisturbed one."""
+    picture = draw_picture(rng, kind, easy=1 - float(rng.random() ** 0.5))
     quality = int(rng.integers(80, 97))
     _, data = cv2.imencode(".jpg", picture.rgb[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return Seen(data.tobytes(), picture.kind, picture.answer, picture.unit, tuple(picture.glyphs))

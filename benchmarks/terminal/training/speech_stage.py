@@ -18,7 +18,7 @@ from benchmarks.terminal.language.turn import Turn
 from benchmarks.terminal.language.vocabulary import SIZE
 from benchmarks.terminal.speech.real_digits import Digit
 from benchmarks.terminal.speech.recite import Recital
-from benchmarks.terminal.training.answers import answer_loss
+from benchmarks.terminal.training.answers import answer_loss, project
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
 from benchmarks.terminal.training.prompts import Renderer, rounded
@@ -46,6 +46,7 @@ class SpeechStage:
     def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
         self.model, self.renderer = model, Renderer(tokenizer)
         self.audio = model.model.embed_tokens_extend.audio_embed
+        self.projector = nn.ModuleList([self.audio.up_proj_for_speech, self.audio.down_proj_for_speech])
         width = self.audio.encoder.config.hidden_size
         self.head = nn.ModuleList([nn.Linear(width, SIZE + 1), nn.Linear(width, COUNTED)])
         self.pieces = partial(_pieces, tokenizer)
@@ -100,8 +101,7 @@ class SpeechStage:
         """(cross-entropy of the answers, bool [batch]: right from the first token to the last)."""
         sequences = [self.renderer.sequence(t, audio_tokens=int(n)) for t, n in zip(turns, tokens, strict=True)]
         valid = torch.arange(hidden.shape[1]) < tokens[:, None]
-        with torch.autocast("cpu", torch.bfloat16):
-            speech = self.audio.down_proj_for_speech(nn.functional.gelu(self.audio.up_proj_for_speech(hidden[valid])))
+        speech = project(self.projector, hidden[valid])
         return answer_loss(self.model, self.renderer, sequences, speech=speech)
 
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from benchmarks.terminal.language.turn import Turn
-from benchmarks.terminal.training.answers import answer_loss
+from benchmarks.terminal.training.answers import answer_loss, project
 from benchmarks.terminal.training.feed import Feed
 from benchmarks.terminal.training.glimpse import Glimpse, draw_glimpse
 from benchmarks.terminal.training.lora import adapter_layers, adapter_parameters, use
@@ -57,9 +57,7 @@ class VisionStage:
             made.append(torch.cat([*(gap.view(1, -1) for gap in self.gaps), features])[order])
             tokens = [-1, -1, *(self.token(c) if c else -1 for c in glimpse.characters.flat)]
             shown.append(torch.tensor([-1 if token is None else token for token in tokens])[order])
-        up, down = self.projector
-        with torch.autocast("cpu", torch.bfloat16):
-            return down(nn.functional.gelu(up(torch.cat(made)))), torch.cat(shown)
+        return project(self.projector, torch.cat(made)), torch.cat(shown)
 
     def answer_loss(self, turns: Sequence[Turn], glimpses: Sequence[Glimpse]) -> tuple[torch.Tensor, torch.Tensor]:
         """(cross-entropy of the answers and, at its side, of the spelling; bool [batch]: right from the first token to
