@@ -8,6 +8,7 @@ import torch
 import typer
 
 from benchmarks.terminal.speech.recite import recite
+from benchmarks.terminal.speech.recite_digits import DIGITS, recite_digits
 from benchmarks.terminal.training.curves import draw_curves
 from benchmarks.terminal.training.leave_one_out import leave_one_out as held_out
 from benchmarks.terminal.training.pipeline import Steps, Training
@@ -48,9 +49,10 @@ def leave_one_out(
 
 
 @app.command("recite")
-def recite_all(model: Path, folder: Path, count: int = 1500) -> None:
+def recite_all(model: Path, folder: Path, count: int = 1500, talkers: int = 70) -> None:
     """Fills FOLDER with digits and commands in natural voices by the Kokoro model in MODEL."""
     recite(model, folder, count)
+    recite_digits(model, folder / DIGITS, talkers)
 
 
 @app.command()

@@ -11,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("torch", reason="training needs torch")
 
+from benchmarks.terminal.speech.real_digits import join, load_digits
 from benchmarks.terminal.speech.recite import load_recitals, recite
+from benchmarks.terminal.speech.recite_digits import recite_digits
 from benchmarks.terminal.training.spoken import RECITED_SHARE, draw_spoken
 from edge.errors import EdgeError
 
@@ -79,6 +81,21 @@ def test_training_hears_recitals_beside_the_other_voices(
         assert 0.4 * RECITED_SHARE < len(recited) / len(heard) < 2 * RECITED_SHARE
         assert all(len(spoken.features) > 10 and spoken.features.shape[1] == 80 for spoken in recited)
         assert all((spoken.command is not None) == (kind == "command") for spoken in heard)
+
+
+def test_digits_by_talkers_that_nobody_is_join_to_strings_like_those_of_people(
+    synthesiser: Path, tmp_path: Path, speech_programs: None
+) -> None:
+    recite_digits(synthesiser, tmp_path / "digits", 1)
+    first = hashes(tmp_path / "digits" / "talker000")
+    recite_digits(synthesiser, tmp_path / "digits", 2)
+    assert hashes(tmp_path / "digits" / "talker000") == first, "what is there stays"
+    talkers = load_digits(tmp_path / "digits", ["talker000", "talker001"])
+    assert [[one.digit for one in digits] for digits in talkers.values()] == [list(range(10))] * 2
+    whole = join(np.random.default_rng(3), talkers, [7, 7, 1])
+    assert whole.text == "seven seven one"
+    shortest = min(len(one.samples) for digits in talkers.values() for one in digits)
+    assert len(whole.samples) > 3 * shortest
 
 
 def test_an_empty_store_is_refused_with_the_command_that_fills_it(tmp_path: Path) -> None:

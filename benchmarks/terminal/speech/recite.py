@@ -6,6 +6,7 @@ Its folder needs `model.onnx` (kokoro-v1.0, the quantised one will do), `vocab.j
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import typer
 
 from benchmarks.terminal.language.commands import Command, draw_command
 from benchmarks.terminal.language.numbers import digit_words
+from benchmarks.terminal.speech.accents import draw_accent, pronounce, shifted
 from benchmarks.terminal.speech.synthesise import trim
 from edge.errors import EdgeError
 from edge.events import ToolCall
@@ -41,6 +43,15 @@ class Recital:
     command: Command | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Talker:
+    """`voice` float32 [lengths, 256] of Kokoro, who says what espeak-ng's `english` says but for his `accent`."""
+
+    voice: np.ndarray
+    english: str
+    accent: Mapping[str, str]
+
+
 class Reciter:
     """Kokoro on one thread."""
 
@@ -53,24 +64,29 @@ class Reciter:
         self._voices = {f.stem: np.fromfile(f, np.float32).reshape(-1, _STYLE) for f in folder.glob("voices/*.bin")}
 
     def draw(self, rng: np.random.Generator, words: str) -> np.ndarray:
-        """`words` by one of the voices, or by one between two of the same sex: float32 [N] at 16 kHz."""
+        """`words` by some talker: float32 [N] at 16 kHz."""
+        return self.speak(words, self.talker(rng), speed=float(rng.uniform(0.75, 1.35)))
+
+    def talker(self, rng: np.random.Generator, accented: float = 0.0) -> Talker:
+        """One of the voices, or one between two of the same sex; an accent of his own in that share of cases."""
         first = str(rng.choice(sorted(self._voices)))
         alike = [name for name in sorted(self._voices) if name[1] == first[1]]
         share = rng.uniform(0.3, 0.7) if rng.random() < 0.6 else 0.0
         voice = (1 - share) * self._voices[first] + share * self._voices[str(rng.choice(alike))]
-        return self.speak(words, voice, british=first[0] == "b", speed=float(rng.uniform(0.75, 1.35)))
+        accent = draw_accent(rng) if accented and rng.random() < accented else {}
+        return Talker(voice, "en-gb" if first[0] == "b" else "en-us", accent)
 
-    def speak(self, words: str, voice: np.ndarray, british: bool, speed: float) -> np.ndarray:
-        accent = "en-gb" if british else "en-us"
-        command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", accent, words]
+    def speak(self, words: str, talker: Talker, speed: float) -> np.ndarray:
+        said = shifted(pronounce(words, talker.english), talker.accent) if talker.accent else words
+        command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", talker.english, said]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
         for sign, ours in _IPA:
             said = said.replace(sign, ours)
-        if not british:
+        if talker.english == "en-us":
             said = said.replace("ː", "")
         ids = [self._ids[sign] for sign in said if sign in self._ids]
         names = [wanted.name for wanted in self._session.get_inputs()]
-        values = (np.array([[0, *ids, 0]]), voice[len(ids)][None], np.array([speed], np.float32))
+        values = (np.array([[0, *ids, 0]]), talker.voice[len(ids)][None], np.array([speed], np.float32))
         made = self._session.run(None, dict(zip(names, values, strict=True)))[0].reshape(-1)
         return soxr.resample(trim(made), _MADE, RATE).astype(np.float32)
 

@@ -12,6 +12,7 @@ from torch import nn
 from benchmarks.terminal.language.vocabulary import learn_vocabulary
 from benchmarks.terminal.speech.real_digits import SPEAKERS, Digit, load_digits
 from benchmarks.terminal.speech.recite import load_recitals
+from benchmarks.terminal.speech.recite_digits import DIGITS
 from benchmarks.terminal.training.both_stage import BothStage, train_both
 from benchmarks.terminal.training.checkpoint import write_checkpoint
 from benchmarks.terminal.training.lora import adapt
@@ -47,6 +48,8 @@ class Training:
         work.mkdir(parents=True, exist_ok=True)
         self.work, self.steps, self.recordings = work, steps, recordings
         self.recitals = load_recitals(recitals) if recitals else []
+        talkers = sorted((recitals / DIGITS).glob("talker*")) if recitals else []
+        self.recited_digits = load_digits(recitals / DIGITS, [t.name for t in talkers]) if talkers else {}
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -142,7 +145,9 @@ class Training:
         for parameter in parameters:
             parameter.requires_grad_(True)
 
-    def _real(self, speakers: Collection[str]) -> dict[str, list[Digit]]:
+    def _real(self, speakers: Collection[str]) -> list[dict[str, list[Digit]]]:
+        """Recordings of people and, if there are any, of talkers that nobody is."""
         if self.recordings is None:
             raise SystemExit("the real stage needs --recordings, the folder of spoken digits")
-        return load_digits(self.recordings, speakers)
+        people = load_digits(self.recordings, speakers)
+        return [people, self.recited_digits] if self.recited_digits else [people]

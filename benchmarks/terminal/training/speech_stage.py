@@ -122,19 +122,19 @@ def train_speech(
     path: Path,
     steps: int,
     ctc_steps: int = 0,
-    real: Mapping[str, Sequence[Digit]] | None = None,
+    real: Sequence[Mapping[str, Sequence[Digit]]] = (),
     recitals: Sequence[Recital] = (),
     rate: float = RATE,
     seed: int = 21,
 ) -> Run:
     """`ctc_steps` without the decoder, then with it, up to `steps`."""
     run = Run(path, stage.modules, stage.parameters, steps, rate, stage.matrices)
-    short = run.step < SHORT_STEPS and real is None
+    short = run.step < SHORT_STEPS and not real
     draw = draw_first_lesson if short else partial(draw_spoken, real=real, recitals=recitals)
     feed = Feed(draw, seed + run.step, POOL, reuse=5)
     feed.fill(600)
     rng = np.random.default_rng([seed, run.step])
-    if run.step == 0 and real is None:
+    if run.step == 0 and not real:
         normalise(stage.audio.encoder, feed.seen())
     use(stage.model, "speech")
     exact = 0.0

@@ -43,12 +43,13 @@ class Spoken:
 def draw_spoken(
     rng: np.random.Generator,
     split: Split = "train",
-    real: Mapping[str, Sequence[Digit]] | None = None,
+    real: Sequence[Mapping[str, Sequence[Digit]]] = (),
     kind: str | None = None,
     longest: int = 6,
     recitals: Sequence[Recital] = (),
 ) -> Spoken:
-    """Something said by somebody; `real` recordings of digits are joined to strings of at most `longest`."""
+    """Something said by somebody; of `real`, groups of speakers that are heard equally often,
+    recordings of digits are joined to strings of at most `longest`."""
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
     warp = split == "train" and rng.random() < 0.75
     command, answer, words = None, "", ""
@@ -61,7 +62,7 @@ def draw_spoken(
         if recitals and rng.random() < RECITED_SHARE:
             return _recited(rng, [one for one in recitals if not one.command], warp)
         if real and rng.random() < REAL_SHARE:
-            said = draw_recorded(rng, real, digits)
+            said = draw_recorded(rng, real[int(rng.integers(len(real)))], digits)
             return Spoken(features(said, rng, warp=rng.random() < 0.8).astype(np.float16), words, kind)
     elif kind == "command":
         if recitals and rng.random() < RECITED_SHARE:
