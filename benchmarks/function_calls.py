@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import jsonschema
 import typer
 
-from edge.conversation import TurnOptions
 from edge.events import Done
 from edge.model import load
 from edge.prompt.tools import Tool
 from edge.runtime.sampling import SamplingOptions
+from edge.turn_options import TurnOptions
 
 VERBS = ("set", "get", "stop", "start", "move", "open", "close", "measure", "report", "schedule")
 NOUNS = ("conveyor", "oven", "valve", "pump", "lamp", "robot", "door", "sensor", "line", "tank")

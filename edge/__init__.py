@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge.conversation import Conversation, TurnOptions
+    from edge.conversation import Conversation
     from edge.errors import EdgeError
     from edge.events import (
         Done,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge.model import Model, load
     from edge.prompt.tools import Tool, load_tools
     from edge.runtime.sampling import SamplingOptions
+    from edge.turn_options import TurnOptions
 
 __version__ = "0.1.0"
 
@@ -46,7 +47,7 @@ _HOMES = {
     "Tiling": "edge.events",
     "Tool": "edge.prompt.tools",
     "ToolCall": "edge.events",
-    "TurnOptions": "edge.conversation",
+    "TurnOptions": "edge.turn_options",
     "Usage": "edge.events",
     "load": "edge.model",
     "load_tools": "edge.prompt.tools",

@@ -68,6 +68,12 @@ def attach(
     return Attachments(media, tuple(placeholders), tiling)
 
 
+def recording_to_come(model: "Model") -> Placeholder:
+    """Stands for a recording that is still being made. Raises InputError for a bundle that cannot hear."""
+    speech = _required(model.manifest.name, model.manifest.speech, "recordings")
+    return Placeholder(speech.token, 1, "to come")
+
+
 def _required(bundle: str, encoder: Encoder | None, what: str) -> Encoder:
     if encoder is None:
         raise InputError(f"the bundle {bundle} cannot take {what}", "use a Phi-4-multimodal bundle")

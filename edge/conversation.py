@@ -1,14 +1,24 @@
 """Turns: messages in, events out. The KV cache is reused for everything that did not change since the last turn."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edge.answer import Answer
-from edge.bundle.manifest import Manifest
 from edge.errors import InputError, UsageError
-from edge.events import Done, Event, FinishReason, LongContext, Mode, ModeSwitch, Reprefill, Usage, mode_of
+from edge.events import (
+    Done,
+    Encode,
+    Event,
+    FinishReason,
+    LongContext,
+    Mode,
+    ModeSwitch,
+    Prefill,
+    Reprefill,
+)
 from edge.prompt.constraint import Constraint
 from edge.prompt.continuation import rest_after
 from edge.prompt.message import Message
@@ -18,75 +28,17 @@ from edge.prompt.tool_constraint import tool_constraint
 from edge.prompt.tools import Tool
 from edge.runtime.clock import Clock
 from edge.runtime.decoder import Cancelled
-from edge.runtime.generate import Sampled, generate
+from edge.runtime.generate import Sampled, generate, prefill
 from edge.runtime.media_tokens import MediaTokens
-from edge.runtime.sampling import Sampler, SamplingOptions
+from edge.runtime.sampling import Sampler
+from edge.turn import Known, Turn, mode_for
+from edge.turn_options import TurnOptions
 
 if TYPE_CHECKING:
     from edge.attachments import Attachments
     from edge.media.clip import AudioSource, Clip
     from edge.media.picture import ImageSource, Picture
     from edge.model import Model
-
-ToolChoice = Literal["auto", "required", "none"]
-FINEST = "leave it out for the finest tiling"
-
-
-@dataclass(frozen=True, slots=True)
-class TurnOptions:
-    """`max_tokens` None: until the answer or the context ends. `max_crops` bounds a picture's tokens; None: as many
-    crops as the model was trained with, which is also the most that a turn may ask for."""
-
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    tool_choice: ToolChoice = "auto"
-    parallel_calls: bool = True
-    schema: dict[str, Any] | None = None
-    max_crops: int | None = None
-    ttft_s: float | None = None
-    """Seconds until the first token may come: fewer crops are taken where this machine would need longer."""
-
-    def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise UsageError(f"--max-tokens is {self.max_tokens}, it must be at least 1", "leave it out for no limit")
-        if self.max_crops is not None and self.max_crops < 1:
-            raise UsageError(f"--max-crops is {self.max_crops}, it must be at least 1", FINEST)
-        if self.ttft_s is not None and not self.ttft_s > 0:
-            raise UsageError(f"--ttft is {self.ttft_s:g}, it must be above 0 seconds", "try  --ttft 10")
-
-    def check_for(self, manifest: Manifest) -> None:
-        """Raises UsageError for what this model cannot do."""
-        if manifest.vision and (self.max_crops or 0) > manifest.vision.max_crops:
-            raise UsageError(
-                f"--max-crops is {self.max_crops}, but {manifest.name} sees at most {manifest.vision.max_crops} crops",
-                FINEST,
-            )
-
-
-@dataclass(slots=True)
-class _Known:
-    """Parts of the conversation so far and the ids they were read or sampled as."""
-
-    parts: list[Part] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Everything a turn was checked for before its first event."""
-
-    messages: list[Message]
-    attached: "dict[str, Clip | Picture]"
-    prompt: _Known
-    options: TurnOptions
-    mode: Mode
-    answer: Answer
-    constraint: Constraint | None
-
-    @property
-    def placeholders(self) -> list[Placeholder]:
-        return [placeholder for message in self.messages for placeholder in message.media]
 
 
 class Conversation:
@@ -102,7 +54,7 @@ class Conversation:
         self.messages: list[Message] = [Message("system", system)] if system else []
         self.mode: Mode = "text"
         self._attached: dict[str, Clip | Picture] = {}
-        self._known = _Known()
+        self._known = Known()
 
     def cancel(self) -> None:
         """Ends the running answer within one token, prefill chunk, crop or window of speech; its last event says
@@ -137,6 +89,28 @@ class Conversation:
         turn = Message("user", prompt, media=found.placeholders)
         return self._turn([*self.messages, turn], options, found)
 
+    def read_ahead(
+        self, options: TurnOptions | None = None, *, images: "Sequence[ImageSource]" = ()
+    ) -> Iterator[Event]:
+        """While a recording is still being made: reads what stands before it in a turn with these `images`.
+
+        `generate` with the same pictures then computes the rest only; its answer is the same. Yields progress. A
+        cancel ends it. The conversation stays as it is. Raises like `generate`.
+        """
+        from edge.attachments import attach, recording_to_come
+
+        options = options or TurnOptions()
+        options.check_for(self.model.manifest)
+        self._begin()
+        to_come = recording_to_come(self.model)
+        found = attach(self.model, images, (), options.max_crops, options.ttft_s, len(self._known.ids))
+        message = Message("user", "", media=(*found.placeholders, to_come))
+        return self._read(self._checked([*self.messages, message], options, found), to_come)
+
+    def copy(self) -> "Conversation":
+        """Another one that goes on from here on its own. Both use the same model, one turn at a time."""
+        return copy.copy(self)  # a turn replaces what a conversation knows, it never changes it
+
     def answer_tools(self, results: Sequence[str], options: TurnOptions | None = None) -> Iterator[Event]:
         """Continues after tool calls, with one result text per call."""
         self._begin()
@@ -151,6 +125,10 @@ class Conversation:
     def _turn(
         self, messages: list[Message], options: TurnOptions, found: "Attachments | None" = None
     ) -> Iterator[Event]:
+        tiling = [found.tiling] if found and found.tiling else []
+        return chain(tiling, self._events(self._checked(messages, options, found)))
+
+    def _checked(self, messages: list[Message], options: TurnOptions, found: "Attachments | None") -> Turn:
         """Checks and reads everything before the first event, so that a bad call costs no compute."""
         model = self.model
         parts = model.chat_format.render(messages, self.tools or None, self.thinking)
@@ -164,13 +142,30 @@ class Conversation:
             )
         tools = self.tools if options.tool_choice != "none" else []
         answer = Answer(model, tools, options.stop, options.sampling.logprobs is not None)
-        mode = self._mode_of(messages)
+        mode = mode_for(self.model.manifest, messages)
         attached = self._attached | (found.media if found else {})
-        turn = _Turn(messages, attached, _Known(parts, ids), options, mode, answer, self._constraint(options))
-        tiling = [found.tiling] if found and found.tiling else []
-        return chain(tiling, self._events(turn))
+        return Turn(messages, attached, Known(parts, ids), options, mode, answer, self._constraint(options))
 
-    def _events(self, turn: _Turn) -> Iterator[Event]:
+    def _read(self, turn: Turn, end: Placeholder) -> Iterator[Event]:
+        """Encodes and prefills what is before the placeholder `end`, the last of all."""
+        ids, limit = turn.prompt.ids, turn.options.max_tokens
+        del ids[len(ids) - 1 - ids[::-1].index(end.token) :]
+        turn.messages[-1] = replace(turn.messages[-1], media=turn.messages[-1].media[:-1])
+        try:
+            media = []
+            for item in self._prepare(turn):
+                if isinstance(item, MediaTokens):
+                    media.append(item)
+                elif isinstance(item, Encode):
+                    yield item
+            self._reuse(turn, media)
+            for progress in prefill(self.model.sequence, limit or 0, limit is not None):
+                if isinstance(progress, Prefill):
+                    yield progress
+        except Cancelled:
+            return
+
+    def _events(self, turn: Turn) -> Iterator[Event]:
         answer, clock = turn.answer, Clock()
         reused, finish = 0, "length"
         try:
@@ -199,7 +194,7 @@ class Conversation:
         yield from answer.finish()
         yield self._finish(turn, finish, reused, clock)  # type: ignore[arg-type]
 
-    def _prepare(self, turn: _Turn) -> Iterator[Any]:
+    def _prepare(self, turn: Turn) -> Iterator[Any]:
         """A mode switch, progress of encoders, and MediaTokens for everything attached so far."""
         model = self.model
         if turn.mode != self.mode and self._known.ids:
@@ -208,7 +203,7 @@ class Conversation:
         if turn.placeholders:
             yield from model.media.embed(turn.prompt.ids, turn.placeholders, turn.attached, turn.mode)
 
-    def _reuse(self, turn: _Turn, media: list[MediaTokens]) -> int:
+    def _reuse(self, turn: Turn, media: list[MediaTokens]) -> int:
         """How many tokens of the prompt are in the KV cache already.
 
         A first turn takes nothing of another conversation that was read with other position factors: nobody needs to
@@ -219,15 +214,15 @@ class Conversation:
             decoder.rewind(0)
         return self.model.sequence.reuse(turn.prompt.ids, media, self.model.decoder_graph(turn.mode))
 
-    def _becomes_long(self, turn: _Turn) -> bool:
+    def _becomes_long(self, turn: Turn) -> bool:
         needs_long = self.model.decoder.rotary.needs_long
         return needs_long(self._expected(turn)) and not needs_long(len(self._known.ids))
 
-    def _expected(self, turn: _Turn) -> int:
+    def _expected(self, turn: Turn) -> int:
         """Tokens that the position factors are chosen for before the prompt is read."""
         return len(turn.prompt.ids) + (turn.options.max_tokens or 0)
 
-    def _sampled(self, turn: _Turn, clock: Clock) -> Iterator[Any]:
+    def _sampled(self, turn: Turn, clock: Clock) -> Iterator[Any]:
         manifest, options = self.model.manifest, turn.options
         placeholders = tuple(encoder.token for encoder in (manifest.vision, manifest.speech) if encoder)
         return generate(
@@ -242,36 +237,17 @@ class Conversation:
             placeholders,
         )
 
-    def _finish(self, turn: _Turn, finish: FinishReason, reused: int, clock: Clock) -> Done:
+    def _finish(self, turn: Turn, finish: FinishReason, reused: int, clock: Clock) -> Done:
         answer, prompt = turn.answer, turn.prompt
         if finish != "cancelled":
             finish = "tool_calls" if answer.calls else finish
             self.messages = [*turn.messages, Message("assistant", answer.text, tuple(answer.calls))]
             self.mode, self._attached = turn.mode, turn.attached
             whole = [] if answer.stopped or answer.calls else [Text(answer.text)]
-            self._known = _Known([*prompt.parts, *whole], prompt.ids + answer.ids if whole else prompt.ids)
-        manifest = self.model.manifest
-        counts = {
-            encoder.token: sum(one.count for one in turn.placeholders if one.token == encoder.token)
-            for encoder in (manifest.vision, manifest.speech)
-            if encoder
-        }
-        usage = Usage(
-            len(prompt.ids),
-            counts.get(manifest.vision.token, 0) if manifest.vision else 0,
-            counts.get(manifest.speech.token, 0) if manifest.speech else 0,
-            answer.count,
-            reused,
-        )
+            self._known = Known([*prompt.parts, *whole], prompt.ids + answer.ids if whole else prompt.ids)
+        usage = turn.usage(self.model.manifest, reused)
         timing = clock.timing(len(prompt.ids) - reused, answer.count)
         return Done(answer.text, finish, turn.mode, tuple(answer.calls), usage, timing)
-
-    def _mode_of(self, messages: list[Message]) -> Mode:
-        manifest = self.model.manifest
-        tokens = {placeholder.token for message in messages for placeholder in message.media}
-        seen = manifest.vision is not None and manifest.vision.token in tokens
-        heard = manifest.speech is not None and manifest.speech.token in tokens
-        return mode_of(seen, heard)
 
     def _encode(self, parts: list[Part]) -> list[int]:
         """Earlier answers keep the ids they were sampled with, so that their KV entries stay valid."""

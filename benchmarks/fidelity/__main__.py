@@ -9,8 +9,8 @@ import typer
 
 from benchmarks.fidelity.compare import compare
 from benchmarks.fidelity.texts import QUESTIONS, evaluation_text
-from edge.conversation import TurnOptions
 from edge.model import Model, load
+from edge.turn_options import TurnOptions
 
 MIN_TOKENS = 6000
 GREEDY_TOKENS = 32

@@ -16,10 +16,10 @@ from typing import Any
 from benchmarks.multimodal.cases import RATE, Turn, case_named
 from benchmarks.multimodal.synthetic_media import picture, recording, words
 from benchmarks.peers.engines.protocol import process_memory
-from edge.conversation import TurnOptions
 from edge.events import Done, Event, mode_of
 from edge.model import Model, load
 from edge.prompt.message import Message
+from edge.turn_options import TurnOptions
 
 
 def never_stopping(model: Model) -> Model:

@@ -18,7 +18,8 @@ from edge.cli.turn import show
 from edge.errors import InputError
 
 if TYPE_CHECKING:
-    from edge.conversation import Conversation, TurnOptions
+    from edge.conversation import Conversation
+    from edge.turn_options import TurnOptions
 
 HELP = (
     "/image FILE, /audio FILE go with the next line · /new starts over · "

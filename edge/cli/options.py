@@ -9,7 +9,7 @@ import typer
 from edge.errors import InputError
 
 if TYPE_CHECKING:
-    from edge.conversation import TurnOptions
+    from edge.turn_options import TurnOptions
 
 MAX_PROMPT_BYTES = 16 << 20
 WITHOUT = "by default the bundle installed as `default`, else the embedded one"
@@ -56,8 +56,8 @@ def turn_options(
     ttft: float | None = None,
 ) -> "TurnOptions":
     """Raises UsageError for a value out of range."""
-    from edge.conversation import TurnOptions
     from edge.runtime.sampling import SamplingOptions
+    from edge.turn_options import TurnOptions
 
     for text in stop or ():
         checked_text(text, "a stop string")

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.conversation import TurnOptions
 from edge.doctor import peak_rss
 from edge.errors import EdgeError, InputError, ResourceError
 from edge.events import Done
@@ -19,6 +18,7 @@ from edge.media.image_file import read_image
 from edge.media_embeddings import MediaEmbeddings
 from edge.model import Model, load
 from edge.prompt.tools import load_tools
+from edge.turn_options import TurnOptions
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from typing import Any, get_args
 from edge import errors
 from edge.bundle.bundle import Bundle
 from edge.bundle.store import default_bundle, resolve
-from edge.conversation import TurnOptions
 from edge.errors import EdgeError, ResourceError
 from edge.evaluation.labels import Item, read_labels
 from edge.evaluation.preflight import check, named
 from edge.evaluation.results import Result, Settings, scored
 from edge.events import Mode
+from edge.turn_options import TurnOptions
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
