@@ -90,14 +90,20 @@ class Conversation:
         return self._turn([*self.messages, turn], options, found)
 
     def read_ahead(
-        self, options: TurnOptions | None = None, *, images: "Sequence[ImageSource]" = ()
+        self,
+        options: TurnOptions | None = None,
+        *,
+        images: "Sequence[ImageSource]" = (),
+        heard: "AudioSource | None" = None,
     ) -> Iterator[Event]:
-        """While a recording is still being made: reads what stands before it in a turn with these `images`.
+        """While a recording is still being made: reads what stands before it in a turn with these `images`, and
+        encodes the windows of 40 s that what was `heard` of it so far completes.
 
         `generate` with the same pictures then computes the rest only; its answer is the same. Yields progress. A
         cancel ends it. The conversation stays as it is. Raises like `generate`.
         """
         from edge.attachments import attach, recording_to_come
+        from edge.media.clip import read_clip
 
         options = options or TurnOptions()
         options.check_for(self.model.manifest)
@@ -105,7 +111,8 @@ class Conversation:
         to_come = recording_to_come(self.model)
         found = attach(self.model, images, (), options.max_crops, options.ttft_s, len(self._known.ids))
         message = Message("user", "", media=(*found.placeholders, to_come))
-        return self._read(self._checked([*self.messages, message], options, found), to_come)
+        clip = read_clip(heard) if heard is not None else None
+        return self._read(self._checked([*self.messages, message], options, found), to_come, clip)
 
     def copy(self) -> "Conversation":
         """Another one that goes on from here on its own. Both use the same model, one turn at a time."""
@@ -146,8 +153,8 @@ class Conversation:
         attached = self._attached | (found.media if found else {})
         return Turn(messages, attached, Known(parts, ids), options, mode, answer, self._constraint(options))
 
-    def _read(self, turn: Turn, end: Placeholder) -> Iterator[Event]:
-        """Encodes and prefills what is before the placeholder `end`, the last of all."""
+    def _read(self, turn: Turn, end: Placeholder, heard: "Clip | None") -> Iterator[Event]:
+        """Encodes and prefills what is before the placeholder `end`, the last of all, and then what was `heard`."""
         ids, limit = turn.prompt.ids, turn.options.max_tokens
         del ids[len(ids) - 1 - ids[::-1].index(end.token) :]
         turn.messages[-1] = replace(turn.messages[-1], media=turn.messages[-1].media[:-1])
@@ -162,6 +169,8 @@ class Conversation:
             for progress in prefill(self.model.sequence, limit or 0, limit is not None):
                 if isinstance(progress, Prefill):
                     yield progress
+            if heard:
+                yield from self.model.media.encode_ahead(heard.features)
         except Cancelled:
             return
 

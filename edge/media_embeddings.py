@@ -12,7 +12,7 @@ from edge.media.picture import Picture
 from edge.prompt.parts import Placeholder
 from edge.runtime.encoder import Encoders
 from edge.runtime.media_tokens import MediaTokens
-from edge.runtime.speech import WINDOW, batch_rows, encode_speech, encoder_frames
+from edge.runtime.speech import WINDOW, Window, batch_rows, encode_window, encoder_frames, windows
 from edge.runtime.vision import encode_crops
 
 CACHE_BYTES = 256 << 20
@@ -45,8 +45,13 @@ class MediaEmbeddings:
             if isinstance(media, Clip):
                 batch, padding = len(clips) > 1, batch_rows(len(media.features), longest)
                 key = f"{media.key}:{padding}:{batch and encoder_frames(len(media.features)) > WINDOW}"
-                yield from self._encode_clip(key, media, padding, batch)
-                embeddings = self._encoders.run(SPEECH_PROJECTORS[mode], encoded=self._made[key])
+                wanted = windows(media.features, padding, batch)
+                parts: list[np.ndarray] = []
+                for made, new in self._encode(wanted):
+                    parts.append(made)
+                    if new:
+                        yield Encode("speech", len(parts), len(wanted))
+                embeddings = self._encoders.run(SPEECH_PROJECTORS[mode], encoded=np.concatenate(parts))
                 yield MediaTokens(position, f"{key}:{SPEECH_PROJECTORS[mode]}", embeddings)
             else:
                 yield from self._encode_picture(media)
@@ -56,15 +61,21 @@ class MediaEmbeddings:
             position += placeholder.count
         self._encoders.rest()
 
-    def _encode_clip(self, key: str, clip: Clip, padding: int, batch: bool) -> Iterator[Encode]:
-        if key not in self._made:
-            total = -(-encoder_frames(len(clip.features)) // WINDOW)
-            windows: list[np.ndarray] = []
-            for window in encode_speech(self._encoders, clip.features, padding, batch):
-                windows.append(window)
-                yield Encode("speech", len(windows), total)
-            self._keep(key, np.concatenate(windows))
-        self._made.move_to_end(key)
+    def encode_ahead(self, features: np.ndarray) -> Iterator[Encode]:
+        """Windows of a recording that goes on, float32 [T, 80] so far: those that no more sound can change."""
+        ready = [] if encoder_frames(len(features)) <= WINDOW else windows(features, 0, False)[:-1]
+        for done, (_, new) in enumerate(self._encode(ready), 1):
+            if new:
+                yield Encode("speech", done, len(ready))
+
+    def _encode(self, wanted: Sequence[Window]) -> Iterator[tuple[np.ndarray, bool]]:
+        """Encoder frames [n, width] of each window, and whether they had to be made."""
+        for window in wanted:
+            key = window.key
+            if new := key not in self._made:
+                self._keep(key, encode_window(self._encoders, window))
+            self._made.move_to_end(key)
+            yield self._made[key], new
 
     def _encode_picture(self, picture: Picture) -> Iterator[Encode]:
         key, vision = picture.key, self._manifest.vision

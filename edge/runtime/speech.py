@@ -1,6 +1,7 @@
 """Log-mel features to encoder frames, in windows of 40 seconds that know nothing of each other."""
 
-from collections.abc import Iterator
+import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,18 +27,38 @@ def batch_rows(features: int, longest: int) -> int:
     return max(0, min(encoder_frames(features) * REDUCTION, longest) - features)
 
 
-def encode_speech(encoders: Encoders, features: np.ndarray, padding: int, batch: bool) -> Iterator[np.ndarray]:
-    """Encoder frames float32 [n, width] of each window, for log-mel `features` float32 [T, 80].
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """What the encoder is given at once: `features` float32 [rows, 80], of which the first `skip` encoder frames are
+    only there for the others, and `key_bias` float32 [frames after them], −inf for those that are masked. The clip has
+    `frames` of what comes out."""
 
-    `padding` as `batch_rows` gives it. A clip of several windows has its last one filled up with zero frames. The
-    model sees them, as the original does with a single clip; in a `batch` of clips it masks them.
+    features: np.ndarray
+    skip: int
+    key_bias: np.ndarray
+    frames: int
+
+    @property
+    def key(self) -> str:
+        """Equal keys mean equal encodings."""
+        digest = hashlib.sha256(repr((self.features.shape, self.skip, self.frames)).encode())
+        digest.update(np.ascontiguousarray(self.features).data)
+        digest.update(self.key_bias.data)
+        return "window:" + digest.hexdigest()
+
+
+def windows(features: np.ndarray, padding: int, batch: bool) -> list[Window]:
+    """Of log-mel `features` float32 [T, 80]; `padding` as `batch_rows` gives it.
+
+    A clip of several windows has its last one filled up with zero frames. The model sees them, as the original does
+    with a single clip; in a `batch` of clips it masks them. No window depends on what comes after it.
     """
     total = encoder_frames(len(features))
     if padding:
         features = np.pad(features, ((0, padding), (0, 0)))
     if total <= WINDOW:
-        yield _window(encoders, features, 0, np.zeros(total, np.float32))
-        return
+        return [Window(features, 0, np.zeros(total, np.float32), total)]
+    made = []
     for first in range(0, total, WINDOW):
         real = min(WINDOW, total - first)
         bias = np.zeros(WINDOW, np.float32)
@@ -46,8 +67,12 @@ def encode_speech(encoders: Encoders, features: np.ndarray, padding: int, batch:
         # one frame more at the left: its convolutions lack their past, it is dropped, all others are exact
         skip = 1 if first else 0
         start = (first - skip) * REDUCTION
-        yield _window(encoders, features[start : (first + WINDOW) * REDUCTION], skip, bias)[:real]
+        made.append(Window(features[start : (first + WINDOW) * REDUCTION], skip, bias, real))
+    return made
 
 
-def _window(encoders: Encoders, features: np.ndarray, skip: int, key_bias: np.ndarray) -> np.ndarray:
-    return encoders.run("speech_encoder", features=features[None], skip=np.array([skip], np.int64), key_bias=key_bias)
+def encode_window(encoders: Encoders, window: Window) -> np.ndarray:
+    """Encoder frames float32 [frames, width]."""
+    skip = np.array([window.skip], np.int64)
+    made = encoders.run("speech_encoder", features=window.features[None], skip=skip, key_bias=window.key_bias)
+    return made[: window.frames]

@@ -72,6 +72,21 @@ def test_a_copy_goes_on_by_itself(bundle: Path) -> None:
     assert [message.content for message in other.messages if message.role == "user"] == ["one", "two"]
 
 
+def test_windows_of_a_long_recording_are_encoded_while_it_goes_on(bundle: Path) -> None:
+    samples, rate = recording(84.0, seed=8)
+    conversation = RecordedConversation(edge.load(bundle, threads=1), SYSTEM)
+
+    def encoded(seconds: float) -> int:
+        heard = (samples[: int(seconds * rate)], rate)
+        return sum(isinstance(event, edge.Encode) for event in conversation.read_ahead(heard=heard))
+
+    assert [encoded(seconds) for seconds in (30.0, 42.0, 60.0, 82.0)] == [0, 1, 0, 1]
+    turn = ask(conversation, "", audio=[(samples, rate)])
+    assert [(event.done, event.total) for event in turn.of(edge.Encode)] == [(3, 3)], "the last window only"
+    plain = RecordedConversation(edge.load(bundle, threads=1), SYSTEM)
+    assert ask(plain, "", audio=[(samples, rate)]).answer == turn.answer
+
+
 def test_a_bundle_that_cannot_hear_says_so(phi3_bundle: Path) -> None:
     with pytest.raises(InputError, match="cannot take recordings"):
         edge.load(phi3_bundle, threads=1).conversation().read_ahead()
