@@ -1,0 +1,1 @@
+"""What devices cost, and how they take being unplugged."""
