@@ -22,10 +22,13 @@ FAST_ARM = ("i8mm", "asimddp")
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """Without what is not `needed` the machine still does the rest."""
+
     name: str
     ok: bool
     detail: str
     next_step: str = ""
+    needed: bool = True
 
 
 def machine_facts() -> dict[str, Any]:
@@ -50,8 +53,13 @@ def peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def run_checks(bundle: str | None = None) -> list[Check]:
-    """All checks in reading order; a failing one never stops the others, and only failing ones have a next step."""
+def run_checks(bundle: str | None = None, microphone: str | None = None, camera: str | None = None) -> list[Check]:
+    """All checks in reading order; a failing one never stops the others, and only failing ones have a next step.
+
+    A microphone or camera is needed only if one is named here.
+    """
+    from edge.device_checks import check_camera, check_microphone
+
     checks: list[Callable[[], Check]] = [
         check_cpu,
         check_memory,
@@ -59,6 +67,8 @@ def run_checks(bundle: str | None = None) -> list[Check]:
         check_clock,
         check_runtime,
         lambda: check_bundle(bundle),
+        lambda: check_microphone(microphone, microphone is not None),
+        lambda: check_camera(camera),
     ]
     done = [check() for check in checks]
     return [replace(check, next_step="") if check.ok else check for check in done]
