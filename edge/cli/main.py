@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from edge.cli import bench, bundle, chat, doctor, evaluate, pull, run
+from edge.cli import bench, bundle, chat, devices, doctor, evaluate, listen, pull, run
 from edge.cli.console import harmless
 from edge.errors import EdgeError
 
@@ -27,12 +27,14 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("chat")(chat.chat)
+app.command("listen")(listen.listen)
 # by name: the device side never imports the exporter, and a device may lack it
 with contextlib.suppress(ModuleNotFoundError):
     app.command("export")(importlib.import_module("export.command").export)
 app.add_typer(bundle.app, name="bundle")
 app.command("bench")(bench.bench)
 app.command("eval")(evaluate.evaluate)
+app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.command("pull")(pull.pull)
 

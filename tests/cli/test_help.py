@@ -7,8 +7,8 @@ import pytest
 
 from tests.cli.child import ROOT, edge, environment
 
-HEAVY = ("numpy", "onnxruntime", "cv2", "onnx", "tokenizers", "llguidance", "rich", "jinja2", "torch")
-VERBS = ("run", "chat", "export", "bench", "eval", "doctor", "pull", "bundle")
+HEAVY = ("numpy", "onnxruntime", "cv2", "onnx", "tokenizers", "llguidance", "rich", "jinja2", "torch", "sounddevice")
+VERBS = ("run", "chat", "listen", "devices", "export", "bench", "eval", "doctor", "pull", "bundle")
 BUNDLE_VERBS = ("verify", "show", "list", "install", "remove", "tune")
 PROBE = f"""
 import sys

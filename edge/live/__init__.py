@@ -1,0 +1,1 @@
+"""The live loop: a microphone that is listened to, turn after turn."""

@@ -1,0 +1,67 @@
+"""A microphone's samples, in reads of any length, become utterances."""
+
+import numpy as np
+
+from edge.live.utterances import Event, Listening, Segmenter
+from edge.live.voice_activity import WINDOW, VoiceActivity
+
+
+class Ear:
+    """Not thread-safe. With `push_to_talk` nothing is heard but what is said while the key is held."""
+
+    def __init__(self, listening: Listening | None = None, push_to_talk: bool = False) -> None:
+        """Raises DeviceError when the voice detector, which `push_to_talk` does without, is missing."""
+        self._segmenter = Segmenter(listening or Listening())
+        self._voice_activity = None if push_to_talk else VoiceActivity()
+        self._window = np.zeros(WINDOW, np.float32)
+        self._filled = 0  # samples of the window that the next read completes
+        self._muted = False
+
+    @property
+    def speaking(self) -> bool:
+        """From SpeechStarted to SpeechEnded."""
+        return self._segmenter.speaking
+
+    def hear(self, samples: np.ndarray) -> list[Event]:
+        """`samples` float32 [N] at 16 kHz, full scale ±1, follow those of the last call."""
+        events: list[Event] = []
+        while len(samples):
+            taken = samples[: WINDOW - self._filled]
+            self._window[self._filled : self._filled + len(taken)] = 0.0 if self._muted else taken
+            self._filled += len(taken)
+            samples = samples[len(taken) :]
+            if self._filled == WINDOW:
+                events += self._complete()
+        return events
+
+    def hold(self) -> list[Event]:
+        """The key is pressed: records from now, and a moment before, whatever it is."""
+        return [] if self._muted else self._segmenter.hold()
+
+    def finish(self) -> list[Event]:
+        """The key is released: ends what is running, at once."""
+        return self._segmenter.finish()
+
+    def mute(self, muted: bool) -> bool:
+        """While muted nothing is heard, such as the terminal's own voice; whether an utterance was lost by it."""
+        self._muted = muted
+        self._window[: self._filled] = 0.0
+        return self._forget()
+
+    def lost(self) -> bool:
+        """The microphone is gone, and what comes next is another recording; whether an utterance was lost by it."""
+        self._filled = 0
+        return self._forget()
+
+    def _complete(self) -> list[Event]:
+        self._filled = 0
+        if self._muted:
+            self._segmenter.skip()
+            return []
+        probability = self._voice_activity.probability(self._window) if self._voice_activity else 0.0
+        return self._segmenter.push(self._window, probability)
+
+    def _forget(self) -> bool:
+        if self._voice_activity:
+            self._voice_activity.reset()
+        return self._segmenter.drop()

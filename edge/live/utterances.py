@@ -1,0 +1,212 @@
+"""From windows of sound, each with the probability that somebody speaks, to utterances. There is no clock here:
+time is counted in windows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.errors import UsageError
+
+RATE = 16_000
+WINDOW = 512
+_SHORTEST_HELD_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """When speech begins and ends. Times are in seconds, rounded to windows of 32 ms. Raises UsageError."""
+
+    threshold: float = 0.5
+    """Probability from which a window counts as the first voice."""
+    release: float = 0.2
+    """Probability from which a window counts as more voice: the middle of a sentence is easier to believe."""
+    shortest_s: float = 0.16
+    """Seconds of voice before it counts as speech: a click does nothing, a short word such as "eight" has 0.2."""
+    pre_roll_s: float = 0.3
+    """Seconds kept from before the first voice: words often begin softly."""
+    pause_s: float = 0.2
+    """Seconds of silence after which what was said so far is most likely all, and is offered."""
+    tail_s: float = 0.2
+    """Seconds of silence kept at the end, at most `pause_s`."""
+    end_s: float = 0.7
+    """Seconds of silence that end an utterance."""
+    longest_s: float = 40.0
+    """Seconds of an utterance at most, with what is kept around it: the window of Phi's speech encoder."""
+
+    def __post_init__(self) -> None:
+        rules = {
+            "0 < release <= threshold < 1": 0 < self.release <= self.threshold < 1,
+            "0 <= tail_s <= pause_s <= end_s": 0 <= self.tail_s <= self.pause_s <= self.end_s,
+            "pre_roll_s and shortest_s are not negative": min(self.pre_roll_s, self.shortest_s) >= 0,
+            "pre_roll_s + shortest_s + end_s < longest_s": (
+                self.pre_roll_s + self.shortest_s + self.end_s < self.longest_s < float("inf")
+            ),
+        }
+        for rule, holds in rules.items():
+            if not holds:
+                raise UsageError(f"These settings break the rule {rule}: {self}.", "change them, or keep the defaults")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """What was said: `samples` float32 [N] at 16 kHz, read-only.
+
+    The first of them was heard `start_s` seconds after listening began; `cut` says that it became too long and goes on.
+    """
+
+    samples: np.ndarray
+    start_s: float
+    cut: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / RATE
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody speaks, or holds the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Most likely this is all. Then SpeechEnded brings the same object; if it is not, Resumed comes first."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """It was not all: what Paused brought is void."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """This is all. Only after `finish` may it come without Paused before it, or when the utterance is cut."""
+
+    utterance: Utterance
+
+
+Event = SpeechStarted | Paused | Resumed | SpeechEnded
+
+
+@dataclass(slots=True)
+class _Voice:
+    """What may become an utterance, in windows."""
+
+    voiced: int = 0
+    until: int = 0  # windows kept up to the last voiced one
+    started: bool = False
+    held: bool = False
+    before: int = 0  # windows kept when the key was pressed
+    offered: Utterance | None = None
+
+
+class Segmenter:
+    """Holds `longest_s` of sound at most. Not thread-safe."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+        self._shortest = max(1, _windows(listening.shortest_s))
+        self._pause = max(1, _windows(listening.pause_s))
+        self._end = max(1, _windows(listening.end_s))
+        self._pre_roll, self._tail = _windows(listening.pre_roll_s), _windows(listening.tail_s)
+        self._longest = int(listening.longest_s * RATE / WINDOW)
+        self._passed = 0  # windows since listening began
+        self._kept: list[np.ndarray] = []  # the latest of them
+        self._voice = _Voice()
+
+    @property
+    def speaking(self) -> bool:
+        """From SpeechStarted to SpeechEnded."""
+        return self._voice.started
+
+    def push(self, window: np.ndarray, probability: float) -> list[Event]:
+        """`window` float32 [512] follows the one before; somebody speaks in it with `probability`."""
+        self._passed += 1
+        self._kept.append(window.copy())
+        events: list[Event] = []
+        if not self._voice.held:
+            limit = self._listening.release if self._voice.voiced else self._listening.threshold
+            events = self._more_voice() if probability >= limit else self._more_silence()
+        if len(self._kept) == self._longest:
+            events += self._stop(cut=True)
+        if not self._voice.started and not self._voice.voiced:
+            self._keep_latest(self._pre_roll)
+        return events
+
+    def skip(self) -> None:
+        """A window passes that nobody may hear."""
+        self._passed += 1
+
+    def hold(self) -> list[Event]:
+        """Records whatever the probabilities are, until `finish` or `longest_s`. What is being said belongs to it."""
+        voice = self._voice
+        if voice.started:
+            events: list[Event] = [Resumed()] if voice.offered else []
+        else:
+            events = [SpeechStarted()]
+            voice.before = len(self._kept)
+        voice.started = voice.held = True
+        voice.offered = None
+        return events
+
+    def finish(self) -> list[Event]:
+        """Ends what is running, at once. A key held for less than 0.3 s was a slip: nothing comes of it."""
+        slip = self._voice.held and len(self._kept) - self._voice.before < _windows(_SHORTEST_HELD_S)
+        if slip:
+            self._voice = _Voice()
+        return self._stop()
+
+    def drop(self) -> bool:
+        """Forgets all that was heard, for instance because the microphone is gone; whether an utterance was running."""
+        was_running = self._voice.started
+        self._kept.clear()
+        self._voice = _Voice()
+        return was_running
+
+    def _more_voice(self) -> list[Event]:
+        voice = self._voice
+        voice.voiced += 1
+        voice.until = len(self._kept)
+        if voice.offered:
+            voice.offered = None
+            return [Resumed()]
+        if voice.started or voice.voiced < self._shortest:
+            return []
+        voice.started = True
+        return [SpeechStarted()]
+
+    def _more_silence(self) -> list[Event]:
+        voice, silence = self._voice, len(self._kept) - self._voice.until
+        if not voice.started:
+            if silence >= self._pause:
+                self._voice = _Voice()
+            return []
+        events: list[Event] = []
+        if silence == self._pause:
+            voice.offered = self._utterance()
+            events.append(Paused(voice.offered))
+        return events + (self._stop() if silence >= self._end else [])
+
+    def _stop(self, cut: bool = False) -> list[Event]:
+        events: list[Event] = []
+        if self._voice.started:
+            utterance = self._voice.offered or self._utterance(cut)
+            self._keep_latest(len(self._kept) - len(utterance.samples) // WINDOW)
+            events.append(SpeechEnded(utterance))
+        self._voice = _Voice()
+        return events
+
+    def _utterance(self, cut: bool = False) -> Utterance:
+        voice = self._voice
+        samples = np.concatenate(self._kept if voice.held else self._kept[: voice.until + self._tail])
+        samples.flags.writeable = False
+        return Utterance(samples, (self._passed - len(self._kept)) * WINDOW / RATE, cut)
+
+    def _keep_latest(self, count: int) -> None:
+        del self._kept[: max(0, len(self._kept) - count)]
+
+
+def _windows(seconds: float) -> int:
+    return round(seconds * RATE / WINDOW)
