@@ -65,7 +65,7 @@ class Lines:
     def turn(self, report: "Report") -> None:
         done = report.done
         if self._as_json:
-            fields = {"spoken_s": report.spoken_s, "first_token_s": report.first_token_s}
+            fields = {"spoken_s": report.utterance.seconds, "first_token_s": report.first_token_s}
             fields["after_voice_s"] = report.after_voice_s
             answer = {"text": self._text, "tool_calls": self._calls, "finish_reason": done.finish_reason}
             rounded = {name: round(seconds, 4) for name, seconds in fields.items()}

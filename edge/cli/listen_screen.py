@@ -107,7 +107,8 @@ class Live:
             self._console.print(self._picture)
         self._console.print(self._answer)
         speed = report.done.timing.decode_tokens_per_s
-        times = f"{report.spoken_s:.1f} s heard · first token {report.first_token_s:.2f} s after the end was certain"
+        heard, waited = report.utterance.seconds, report.first_token_s
+        times = f"{heard:.1f} s heard · first token {waited:.2f} s after the end was certain"
         self._console.print(Text(f"  {times} · {speed:.0f} tokens/s", "dim"))
         self.clear()
 

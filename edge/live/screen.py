@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edge.devices.level import Level
     from edge.events import Done
     from edge.live.outcome import Outcome
+    from edge.live.utterances import Utterance
 
 State = Literal["deaf", "listening", "hearing", "thinking", "answering", "asking", "acting", "speaking"]
 """deaf: no microphone, or muted; hearing: somebody speaks; asking: may this call run; acting: it runs; speaking: the
@@ -19,10 +20,10 @@ answer is read out."""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One turn: `spoken_s` of speech; seconds to the first token, after the end of the utterance was certain and
-    after the last sound of the voice; how the answer ended."""
+    """One turn: what was said, as the model heard it; seconds to the first token, after the end of the utterance was
+    certain and after the last sound of the voice; how the answer ended."""
 
-    spoken_s: float
+    utterance: "Utterance"
     first_token_s: float
     after_voice_s: float
     done: "Done"

@@ -41,4 +41,4 @@ class SpokenTurn:
         """`silence_s` passed between the last sound of the voice and the end of the utterance."""
         assert self.utterance
         waited = max(0.0, (now_s if self.first_s is None else self.first_s) - self.ended_s)
-        return Report(self.utterance.seconds, waited, waited + silence_s, done)
+        return Report(self.utterance, waited, waited + silence_s, done)

@@ -84,7 +84,7 @@ def test_the_times_of_a_turn_count_from_its_certain_end_and_from_the_voice() -> 
     scene.now_s += 2.0
     scene.answer(HELLO)
     (report,) = scene.screen.all("turn")
-    assert (report.spoken_s, report.first_token_s, report.after_voice_s) == (1.0, 2.0, 2.7)
+    assert (report.utterance.seconds, report.first_token_s, report.after_voice_s) == (1.0, 2.0, 2.7)
 
 
 @pytest.mark.parametrize("state", ["thinking", "answering"])

@@ -1,0 +1,1 @@
+"""The live loop with a real sound server."""
