@@ -61,6 +61,10 @@ class MediaEmbeddings:
             position += placeholder.count
         self._encoders.rest()
 
+    def forget(self) -> None:
+        """All that was encoded: for a conversation that begins anew it is worth nothing."""
+        self._made.clear()
+
     def encode_ahead(self, features: np.ndarray) -> Iterator[Encode]:
         """Windows of a recording that goes on, float32 [T, 80] so far: those that no more sound can change."""
         ready = [] if encoder_frames(len(features)) <= WINDOW else windows(features, 0, False)[:-1]

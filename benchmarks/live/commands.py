@@ -66,8 +66,8 @@ class Recorder:
     def until(self, end: float) -> Iterator[Heard]:
         """Answers until that time of the monotonic clock."""
         with contextlib.suppress(Empty):
-            while (left := end - time.monotonic()) > 0:
-                yield self._answers.get(timeout=left)
+            while True:
+                yield self._answers.get(timeout=max(0.0, end - time.monotonic()))
 
     def state(self, state: str) -> None:
         if state == "listening":

@@ -36,7 +36,7 @@ def cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def threads(pid: int) -> int:
+def threads(pid: int | str) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 

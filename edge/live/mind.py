@@ -50,7 +50,7 @@ class Mind:
         self._count = 0
         self._next: _Job | None = None
         self._current: _Job | None = None
-        self._closed = False
+        self._closed = self._forgets = False
         self._latest = conversation  # what the latest job works on
         self._thread = threading.Thread(target=self._work, name="mind", daemon=True)
         self._thread.start()
@@ -82,6 +82,7 @@ class Mind:
     def forget(self) -> None:
         """The next turn is the first one again."""
         self._conversation = self._start.copy()
+        self._forgets = True
 
     def drop(self) -> None:
         """Ends the running job within one token, chunk or window; nothing more of it is told but what is on its way."""
@@ -129,6 +130,9 @@ class Mind:
                 job, self._next = self._next, None
                 self._current = job
             assert job
+            if self._forgets:
+                self._forgets = False
+                job.conversation.model.media.forget()
             try:
                 for event in self._events(job):
                     self._told(Told(job.number, event))

@@ -118,6 +118,19 @@ def test_a_second_turn_knows_of_the_first_only_when_that_was_kept(model: phi_edg
     assert prompt_tokens() == alone
 
 
+def test_what_was_encoded_is_let_go_when_the_conversation_begins_anew(model: phi_edge.Model, watch: Watch) -> None:
+    """Else a terminal that answers for months would keep hours of speech."""
+    mind = (watched := watch(model.conversation())).mind
+
+    def encoded() -> int:
+        return sum(isinstance(event, Encode) for event in watched.until_end(mind.answer(QUESTION, [])))
+
+    encoded()
+    assert encoded() == 0, "the same recording is encoded once"
+    mind.forget()
+    assert encoded() == 1
+
+
 def test_the_model_goes_on_with_the_results_of_its_calls(model: phi_edge.Model, watch: Watch) -> None:
     mind = (watched := watch(model.conversation(tools=TOOLS))).mind
     first = watched.until_end(mind.answer(COMMAND, []))
