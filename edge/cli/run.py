@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge.cli import options as opt
+from edge.cli.console import say
 from edge.cli.interrupts import Interrupts
 from edge.cli.media import read_media
 from edge.cli.stand_in import introduce
 from edge.cli.turn import as_json as render_json
 from edge.cli.turn import show
+from edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from edge.media.clip import Clip
     from edge.model import Model
 
 
@@ -22,6 +25,13 @@ def run(
     bundle: opt.Bundle = None,
     image: opt.Images = None,
     audio: opt.Audio = None,
+    mic: Annotated[bool, typer.Option("--mic", help="Ask with the next words that the microphone hears.")] = False,
+    microphone: Annotated[
+        str | None, typer.Option("--microphone", "-m", help="With --mic: part of its name, see  edge devices.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Ask about its picture: number, name, file, folder or URL of a camera.")
+    ] = None,
     max_crops: opt.MaxCrops = None,
     ttft: opt.Ttft = None,
     system: opt.System = "",
@@ -46,7 +56,9 @@ def run(
 ) -> None:
     """Answer one question and stop."""
     opt.checked_text(system, "the system message")
-    text = opt.read_prompt(prompt)
+    if microphone and not mic:
+        raise UsageError("--microphone chooses what --mic hears", "add --mic")
+    text = opt.read_prompt(prompt) if prompt is not None or not (mic or camera) else ""
     interrupts = Interrupts()
     loaded: list[Model] = []
     collected: list[Any] = []
@@ -75,11 +87,17 @@ def run(
         )
         pictures, clips = read_media(image or [], audio or [])
         known_tools = load_tools(tools) if tools else []
-        model = load(bundle, threads, mode_of(bool(pictures), bool(clips)))
+        model = load(bundle, threads, mode_of(bool(pictures or camera), bool(clips or mic)))
         loaded.append(model)
         if not as_json:
             introduce(model.bundle)
         conversation = model.conversation(system, known_tools, thinking)
+        if mic:
+            clips.append(_record(microphone, interrupts))
+        if camera:
+            from edge.live.capture import look
+
+            pictures.append(look(camera))
         interrupts.cancel = conversation.cancel
         for event in conversation.generate(text, turn_options, images=pictures, audio=clips):
             if isinstance(event, TextDelta):
@@ -94,3 +112,16 @@ def run(
         typer.echo(render_json(done, loaded[0], entries))
     if interrupts.exit_code:
         raise typer.Exit(interrupts.exit_code)
+
+
+def _record(name: str | None, interrupts: Interrupts) -> "Clip":
+    from edge.live.capture import Recorder
+    from edge.live.utterances import RATE
+    from edge.media.clip import read_clip
+
+    recorder = Recorder(say)
+    interrupts.cancel = recorder.cancel
+    heard = recorder.record(name)
+    if heard is None:
+        raise typer.Exit(interrupts.exit_code)
+    return read_clip((heard.samples, RATE))

@@ -58,6 +58,8 @@ class Ear:
         if self._muted:
             self._segmenter.skip()
             return []
+        # one sample of a broken driver that is not a number would make the network deaf for good
+        np.nan_to_num(self._window, copy=False).clip(-1.0, 1.0, out=self._window)
         probability = self._voice_activity.probability(self._window) if self._voice_activity else 0.0
         return self._segmenter.push(self._window, probability)
 

@@ -28,8 +28,8 @@ class Listening:
     """Seconds of silence after which what was said so far is most likely all, and is offered."""
     tail_s: float = 0.2
     """Seconds of silence kept at the end, at most `pause_s`."""
-    end_s: float = 0.7
-    """Seconds of silence that end an utterance."""
+    end_s: float = 0.8
+    """Seconds of silence that end an utterance: with 0.7 twice as many digits are torn apart that people say slowly."""
     longest_s: float = 40.0
     """Seconds of an utterance at most, with what is kept around it: the window of Phi's speech encoder."""
 
