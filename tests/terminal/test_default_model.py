@@ -22,9 +22,9 @@ from tests.cli.child import edge
 
 ITEMS = read_labels(demo.FOLDER)
 DEMO_MEMORY = 300_000_000
-IMAGE_TOKENS = 72 + 1 + 63
-"""662 x 514 pixels fit into one crop of 448 as 448 x 348, so 7 of its 8 rows are used; each has 8 features and an end.
-Before it comes a separator, and the overview with all 8 rows."""
+IMAGE_TOKENS = 72 + 1 + 8 * (15 + 1)
+"""796 x 448 pixels fit as they are into two crops side by side, so 15 of their 16 columns are used; each of the 8 rows
+has an end. Before them comes a separator, and the overview with 8 rows of 8 features and an end."""
 
 
 def hashes(directory: Path) -> dict[str, str]:

@@ -30,10 +30,10 @@ class Steps:
     text: int = 2400
     speech: int = 13300
     speech_alone: int = 11400
-    real: int = 1600
-    tower: int = 5800
-    vision: int = 2300
-    both: int = 160
+    real: int = 9200
+    tower: int = 8800
+    vision: int = 4600
+    both: int = 200
 
     def scaled(self, factor: float) -> "Steps":
         """The same shape in a fraction of the time."""
