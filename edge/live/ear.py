@@ -27,7 +27,7 @@ class Ear:
         events: list[Event] = []
         while len(samples):
             taken = samples[: WINDOW - self._filled]
-            self._window[self._filled : self._filled + len(taken)] = 0.0 if self._muted else taken
+            self._window[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
             samples = samples[len(taken) :]
             if self._filled == WINDOW:
@@ -44,26 +44,27 @@ class Ear:
 
     def mute(self, muted: bool) -> bool:
         """While muted nothing is heard, such as the terminal's own voice; whether an utterance was lost by it."""
+        if muted == self._muted:
+            return False
         self._muted = muted
         self._window[: self._filled] = 0.0
-        return self._forget()
+        if self._voice_activity:
+            self._voice_activity.gap()
+        return self._segmenter.drop()
 
     def lost(self) -> bool:
         """The microphone is gone, and what comes next is another recording; whether an utterance was lost by it."""
         self._filled = 0
-        return self._forget()
+        if self._voice_activity:
+            self._voice_activity.reset()
+        return self._segmenter.drop()
 
     def _complete(self) -> list[Event]:
         self._filled = 0
         if self._muted:
             self._segmenter.skip()
             return []
-        # one sample of a broken driver that is not a number would make the network deaf for good
+        # what a broken driver delivers must not stay in the network's state for good
         np.nan_to_num(self._window, copy=False).clip(-1.0, 1.0, out=self._window)
         probability = self._voice_activity.probability(self._window) if self._voice_activity else 0.0
         return self._segmenter.push(self._window, probability)
-
-    def _forget(self) -> bool:
-        if self._voice_activity:
-            self._voice_activity.reset()
-        return self._segmenter.drop()

