@@ -102,13 +102,14 @@ def _screen(as_json: bool, push_to_talk: bool) -> "Lines | Live":
 
 
 class _Stopping:
-    """SIGINT and SIGTERM end the loop; before it runs, or a second time, the process. Devices end with it."""
+    """SIGINT, SIGTERM and a closed terminal end the loop; before it runs, or a second time, the process. Devices end
+    with it."""
 
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
         self.at_last: Callable[[], None] | None = None  # before the process ends without having been tidied up
         self.exit_code = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

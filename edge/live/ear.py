@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge.live.utterances import Event, Listening, Segmenter
+from edge.live.utterances import Event, Listening, Segmenter, SpeechEnded
 from edge.live.voice_activity import WINDOW, VoiceActivity
 
 
@@ -67,4 +67,7 @@ class Ear:
         # what a broken driver delivers must not stay in the network's state for good
         np.nan_to_num(self._window, copy=False).clip(-1.0, 1.0, out=self._window)
         probability = self._voice_activity.probability(self._window) if self._voice_activity else 0.0
-        return self._segmenter.push(self._window, probability)
+        events = self._segmenter.push(self._window, probability)
+        if self._voice_activity and any(isinstance(event, SpeechEnded) for event in events):
+            self._voice_activity.settle()
+        return events

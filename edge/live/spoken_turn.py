@@ -38,7 +38,8 @@ class SpokenTurn:
         self.replies += 1
 
     def report(self, done: Done, now_s: float, silence_s: float) -> Report:
-        """`silence_s` passed between the last sound of the voice and the end of the utterance."""
+        """`silence_s` passed between the last sound of the voice and the end of the utterance, if it was not cut."""
         assert self.utterance
+        silence_s = 0.0 if self.utterance.cut else silence_s
         waited = max(0.0, (now_s if self.first_s is None else self.first_s) - self.ended_s)
         return Report(self.utterance, waited, waited + silence_s, done)

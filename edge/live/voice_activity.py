@@ -1,5 +1,6 @@
 """How likely somebody speaks, window by window: Silero's network behind a gate that costs nothing in a silent room."""
 
+from collections import deque
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class VoiceActivity:
         self._rate = np.array(RATE, np.int64)
         self._input = np.zeros((1, _CONTEXT + WINDOW), np.float32)
         self._state = np.zeros((2, 1, 128), np.float32)
+        self._latest: deque[np.ndarray] = deque(maxlen=_HALF_A_SECOND)
         self._quiet = self._since_voice = 0  # windows
 
     def probability(self, window: np.ndarray) -> float:
@@ -48,6 +50,7 @@ class VoiceActivity:
             self._quiet = 0
         else:
             self._quiet += 1
+        self._latest.append(window.copy())
         self._input[0, :_CONTEXT] = self._input[0, -_CONTEXT:]
         self._input[0, _CONTEXT:] = window
         if self._quiet > _HALF_A_SECOND:
@@ -60,10 +63,17 @@ class VoiceActivity:
         self._since_voice = 0 if voice >= _PERHAPS else self._since_voice + 1
         return voice
 
-    def gap(self) -> None:
-        """Windows are left out here, in the same room, whose sound the network still knows.
+    def settle(self) -> None:
+        """An utterance is over: forgets its voice, beside which softer ones go unheard, but not the room's sound."""
+        latest = list(self._latest)
+        self.reset()
+        for window in latest:
+            self.probability(window)
 
-        If somebody just spoke it is reset: it would take most noises for more of the voice.
+    def gap(self) -> None:
+        """Windows are left out here, in the same room: what it sounds like is still known.
+
+        If somebody just spoke, all is forgotten: the network would take most noises for more of the voice.
         """
         if self._since_voice < _HALF_A_SECOND:
             self.reset()
@@ -71,6 +81,7 @@ class VoiceActivity:
     def reset(self) -> None:
         """What comes next has nothing to do with what was heard so far."""
         self._input[:] = 0.0
+        self._latest.clear()
         self._state = np.zeros_like(self._state)
         self._quiet = self._since_voice = 0
 

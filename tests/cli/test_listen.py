@@ -22,7 +22,7 @@ from tests.cli.child import COMMAND, DEADLINE, ROOT, assert_refused, edge, envir
 from tests.devices.sound_server import SoundServer, sound_server_for_tests
 from tests.live.tools_files import runs, until
 
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 SPOKEN, ASKED = demo.FOLDER / "command.wav", demo.FOLDER / "question.wav"
 SPEED = json.loads((demo.FOLDER / "tools.json").read_text())[0]
 

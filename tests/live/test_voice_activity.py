@@ -80,6 +80,16 @@ def test_a_soft_word_after_a_long_silence_is_heard_as_one_in_a_noisy_room_is(
     assert heard >= 9
 
 
+def test_after_an_utterance_its_voice_is_forgotten_and_the_room_is_not(say: Callable[[str], np.ndarray]) -> None:
+    """As if nothing had been heard but the last half second of the room."""
+    activity, other = VoiceActivity(), VoiceActivity()
+    silence, spoken = noise(1.024, 1e-3), say("seven")
+    probabilities(activity, np.concatenate([say("emergency stop"), silence])[-48 * WINDOW :])
+    activity.settle()
+    probabilities(other, silence[-16 * WINDOW :])
+    assert np.array_equal(probabilities(activity, spoken), probabilities(other, spoken))
+
+
 def test_a_reset_forgets_everything(say: Callable[[str], np.ndarray]) -> None:
     activity = VoiceActivity()
     spoken = say("open valve nine")
