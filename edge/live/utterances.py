@@ -29,7 +29,7 @@ class Listening:
     tail_s: float = 0.2
     """Seconds of silence kept at the end, at most `pause_s`."""
     end_s: float = 0.8
-    """Seconds of silence that end an utterance: with 0.7 twice as many digits are torn apart that people say slowly."""
+    """Seconds of silence that end an utterance. Of slowly spoken digits 0.7 tears 6 in 100 apart, 0.8 four, 1.0 one."""
     longest_s: float = 40.0
     """Seconds of an utterance at most, with what is kept around it: the window of Phi's speech encoder."""
 
