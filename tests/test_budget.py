@@ -29,7 +29,7 @@ def test_no_more_crops_are_considered_than_the_model_knows_and_tokens_follow_its
 
 @given(
     st.floats(0.1, 200),
-    st.lists(st.tuples(st.integers(50, 4000), st.integers(50, 4000)), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(100, 4000), st.integers(100, 4000)), min_size=1, max_size=3),
     st.integers(0, 3000),
 )
 def test_what_fits_is_in_time_and_one_crop_more_would_not_be_finer_and_in_time(
