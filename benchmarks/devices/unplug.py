@@ -20,9 +20,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from benchmarks.devices.sound_server import SoundServer
 from edge.devices.health import Health
 from edge.devices.microphone import Microphone
-from tests.devices.sound_server import SoundServer
 
 PATIENCE_S = 60.0
 

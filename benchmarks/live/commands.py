@@ -21,7 +21,7 @@ import soundfile
 import typer
 
 import edge
-from benchmarks.live.virtual_microphone import VirtualMicrophone
+from benchmarks.devices.sound_server import BOOTH, SoundServer, virtual_microphone
 from benchmarks.terminal.language.commands import draw_command
 from benchmarks.terminal.language.tools import FLAT
 from benchmarks.terminal.speech.utterance import draw_utterance
@@ -120,7 +120,7 @@ def answer(model: edge.Model, tools: Path, audio: Any) -> tuple[list[ToolCall], 
     return calls, first
 
 
-def listen(tools: Path, spoken: list[Spoken], microphone: VirtualMicrophone) -> list[list[Heard]]:
+def listen(tools: Path, spoken: list[Spoken], microphone: SoundServer) -> list[list[Heard]]:
     """What was heard of each utterance: one answer if all is well."""
     recorder, found = Recorder(), []
     listener = Listener(lambda: edge.load(mode="speech"), Wishes(tools=tools), recorder)
@@ -130,7 +130,7 @@ def listen(tools: Path, spoken: list[Spoken], microphone: VirtualMicrophone) -> 
     rng = np.random.default_rng(SEED)
     with typer.progressbar(spoken, label="listen") as bar:
         for one in bar:
-            microphone.play(one.file)
+            microphone.play_to_end(one.file, BOOTH)
             found.append(list(recorder.until(time.monotonic() + QUIET_S + float(rng.uniform(0, 1.5)))))
     listener.stop()
     thread.join()
@@ -142,7 +142,7 @@ def main(
     count: int = 100,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where all figures go.")] = None,
 ) -> None:
-    with TemporaryDirectory() as folder, VirtualMicrophone() as microphone:
+    with TemporaryDirectory() as folder, virtual_microphone() as microphone:
         tools = Path(folder) / "tools.json"
         tools.write_text(json.dumps([tool for tool in FLAT if tool["name"] in OFFERED]))
         spoken = draw(Path(folder), count)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from benchmarks.live.virtual_microphone import VirtualMicrophone
+from benchmarks.devices.sound_server import virtual_microphone
 from edge.doctor import machine_facts
 
 SETTLED_S = 5.0
@@ -42,7 +42,7 @@ def threads(pid: int | str) -> int:
 
 def main(seconds: float = 60.0) -> None:
     facts = machine_facts()
-    with VirtualMicrophone():
+    with virtual_microphone():
         command = [sys.executable, "-m", "edge.cli.main", "listen", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout

@@ -63,7 +63,6 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self.health = Health("absent")
         self.starts = 0
-        self.last_s = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -84,11 +83,6 @@ class Supervisor:
     def pid(self) -> int | None:
         process = self._process
         return process.pid if process else None
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the last message of a live device."""
-        return time.monotonic() - self.last_s
 
     def _run(self) -> None:
         wait = FIRST_WAIT_S
@@ -151,7 +145,6 @@ class Supervisor:
             data = os.read(descriptor, _READ)
             if not data:
                 break
-            self.last_s = time.monotonic()
             for kind, payload in parser.push(data):
                 if kind == DATA:
                     self._received(payload)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.devices.sound_server import SoundServer
 from tests.cli.child import edge, running
-from tests.devices.sound_server import SoundServer, sound_server_for_tests
+from tests.devices.sound_server import sound_server_for_tests
 
 WITHOUT_SOUND = {"PULSE_SERVER": "unix:/nonexistent"}
 

@@ -17,9 +17,10 @@ import cv2
 import pytest
 
 from benchmarks.demo import __main__ as demo
+from benchmarks.devices.sound_server import SoundServer
 from edge.live.errands import READ_S
 from tests.cli.child import COMMAND, DEADLINE, ROOT, assert_refused, edge, environment, running
-from tests.devices.sound_server import SoundServer, sound_server_for_tests
+from tests.devices.sound_server import sound_server_for_tests
 from tests.live.tools_files import runs, until
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.demo import __main__ as demo
+from benchmarks.devices.sound_server import SoundServer
 from tests.cli.child import assert_refused, edge, running
-from tests.devices.sound_server import SoundServer, sound_server_for_tests
+from tests.devices.sound_server import sound_server_for_tests
 
 DISPLAY, SPOKEN = demo.FOLDER / "display.jpg", demo.FOLDER / "command.wav"
 

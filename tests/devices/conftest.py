@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.devices.sound_server import PATIENCE_S, SoundServer
 from edge.devices.health import Health
 from edge.devices.microphone import Microphone
-from tests.devices.sound_server import PATIENCE_S, SoundServer, sound_server_for_tests
+from tests.devices.sound_server import sound_server_for_tests
 
 
 class Listener:

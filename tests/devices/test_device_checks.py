@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.devices.sound_server import SoundServer
 from edge.device_checks import check_camera, check_microphone
-from tests.devices.sound_server import SoundServer
 
 
 def test_a_microphone_that_hears_is_green_with_its_level(sound_server: SoundServer) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.devices.sound_server import PATIENCE_S, SoundServer
 from edge.devices.microphone import Microphone, MonoStream
 from tests.devices.conftest import Listener
-from tests.devices.sound_server import PATIENCE_S, SoundServer, pitch, write_tone
+from tests.devices.sound_server import pitch, write_tone
 
 Listen = Callable[..., Listener]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.devices.sound_server import SoundServer
 from edge.devices import sound_hardware, sources
 from edge.devices import sound_server as server
 from edge.devices.sound_hardware import trouble
 from edge.devices.source import Source
 from edge.errors import DeviceError
-from tests.devices.sound_server import SoundServer
 
 
 def served(name: str, description: str, monitor: bool = False, default: bool = False) -> Source:
