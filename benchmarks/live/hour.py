@@ -8,7 +8,7 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ import typer
 import edge
 from benchmarks.live.commands import Recorder, draw
 from benchmarks.live.idle import threads
+from edge.conversation import Conversation
 from edge.devices.health import Health
 from edge.doctor import machine_facts
+from edge.errors import ResourceError
+from edge.events import Event
 from edge.live.actions import load_actions
 from edge.live.ear import Ear
 from edge.live.hands import Hands
@@ -34,6 +37,19 @@ TOOLS = """[{"name": "stop", "description": "Stop a machine.", "parameters": {"m
 {"type": "int"}}, "run": {"command": ["true", "{machine}", "{number}"], "safe": true}}]"""
 WARM_UP = 0.2
 STEP = 1_600
+KINDS = {"answered": 0.65, "interrupted": 0.1, "lost": 0.08, "stopped": 0.07, "noise": 0.05, "failed": 0.05}
+
+
+class Stumbling(Conversation):
+    """The real one, but where `stumbles` says so the memory runs out after the first events of an answer."""
+
+    stumbles = False
+
+    def generate(self, *arguments: Any, **media: Any) -> Iterator[Event]:
+        for count, event in enumerate(super().generate(*arguments, **media)):
+            if Stumbling.stumbles and count == 2:
+                raise ResourceError("no memory is left", "a smaller bundle")
+            yield event
 
 
 class Life:
@@ -42,7 +58,7 @@ class Life:
     def __init__(self, tools: Path) -> None:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         model = edge.load(mode="speech")
-        conversation = model.conversation(tools=edge.load_tools(tools))
+        conversation = Stumbling(model, tools=edge.load_tools(tools))
         self.screen = Recorder()
         self.mind = Mind(conversation, TurnOptions(max_tokens=64), "", lambda told: self._later("told", told))
         self.hands = Hands(lambda outcome: self._later("outcome", outcome))
@@ -65,7 +81,8 @@ class Life:
 
     def turn(self, rng: np.random.Generator, speech: np.ndarray) -> str:
         """One turn of some kind, to its end; its kind."""
-        kind = str(rng.choice(["answered", "interrupted", "lost", "stopped", "noise"], p=[0.7, 0.1, 0.08, 0.07, 0.05]))
+        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+        Stumbling.stumbles = kind == "failed"
         quiet = rng.normal(0, 1e-4, 16_000).astype(np.float32)
         if kind == "noise":
             self.feed(rng.normal(0, 0.05, 16_000).astype(np.float32))

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,12 @@ def listen(
     ] = None,
     remember: Annotated[int, typer.Option(help="Earlier turns that an answer may refer to.", min=0)] = 0,
     reply: Annotated[bool, typer.Option("--reply", help="Let the model say what its calls brought.")] = False,
+    longest: Annotated[
+        float, typer.Option(help="Seconds of speech at most: then what was said is answered.", min=5, max=600)
+    ] = 120.0,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for recordings, pictures and answers;  edge eval  reads it.")
+    ] = None,
     max_tokens: opt.MaxTokens = None,
     temperature: opt.Temperature = 0.0,
     top_p: opt.TopP = 1.0,
@@ -53,6 +60,7 @@ def listen(
     from edge.cli.keys import Keys, can_press
     from edge.cli.stand_in import introduce
     from edge.live.listener import Listener, Wishes
+    from edge.live.utterances import Listening
     from edge.model import Model, load
 
     wishes = Wishes(
@@ -65,6 +73,8 @@ def listen(
         push_to_talk,
         remember,
         reply,
+        keep=keep,
+        listening=Listening(longest_s=longest),
         options=opt.turn_options(max_tokens, temperature, 0, top_p, 0.0, 1.0, seed, None, max_crops=max_crops),
     )
     if push_to_talk and not can_press():

@@ -15,6 +15,7 @@ from edge.devices.microphone import Microphone
 from edge.live.actions import load_actions
 from edge.live.ear import Ear
 from edge.live.hands import Hands
+from edge.live.journal import Journal
 from edge.live.loop import Loop, Parts
 from edge.live.mind import Mind
 from edge.live.screen import Screen
@@ -39,7 +40,8 @@ BACKLOG = 400
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What `edge listen` was asked for. `microphone` None: the default one; `tools`: a file with functions."""
+    """What `edge listen` was asked for. `microphone` None: the default one; `tools`: a file with functions;
+    `keep`: a folder for what is asked and answered."""
 
     microphone: str | None = None
     camera: str | None = None
@@ -51,6 +53,7 @@ class Wishes:
     remember: int = 0
     reply: bool = False
     ahead: bool = True
+    keep: Path | None = None
     options: TurnOptions = field(default_factory=TurnOptions)
     listening: Listening = field(default_factory=Listening)
 
@@ -64,6 +67,9 @@ class Listener:
         self._actions = load_actions(wishes.tools) if wishes.tools else {}
         self._voice = Voice(wishes.speak) if wishes.speak else None
         self._ear = Ear(wishes.listening, wishes.push_to_talk)
+        self._journal = (
+            Journal(wishes.keep, wishes.prompt, wishes.tools, wishes.options.max_crops) if wishes.keep else None
+        )
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopped = False
         self._heard_of = Health("opening")  # the microphone, as it was told last
@@ -108,6 +114,8 @@ class Listener:
         self._hands.close()
         if self._voice:
             self._voice.stop()
+        if self._journal:
+            self._journal.close(CLOSING_S)
         for thread in closing:
             thread.join(max(0.0, give_up - time.monotonic()))
         if not self._stopped:  # an interpreter that ends while a thread is inside the runtime crashes
@@ -155,7 +163,9 @@ class Listener:
         wishes = self._wishes
         told = partial(self._later, "told")
         self._mind = Mind(conversation, wishes.options, wishes.prompt, told)
-        parts = Parts(self._ear, self._mind, self._hands, self._screen, self._actions, self._camera, self._voice)
+        parts = Parts(
+            self._ear, self._mind, self._hands, self._screen, self._actions, self._camera, self._voice, self._journal
+        )
         silence_s = 0.0 if wishes.push_to_talk else wishes.listening.end_s
         self._loop = Loop(parts, wishes.remember, wishes.reply, wishes.ahead, silence_s)
         self._loop.microphone(self._heard_of)

@@ -19,7 +19,7 @@ from edge.live.outcome import Outcome
 from edge.live.screen import Screen, State
 from edge.live.sentences import sentences
 from edge.live.spoken_turn import SpokenTurn
-from edge.live.utterances import WINDOW, Event, Paused, Resumed, SpeechEnded, SpeechStarted, Utterance
+from edge.live.utterances import WINDOW, Event, Paused, Resumed, SpeechEnded, SpeechGoesOn, SpeechStarted, Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge.devices.camera import Camera
     from edge.live.ear import Ear
     from edge.live.hands import Hands
+    from edge.live.journal import Journal
     from edge.live.mind import Mind
     from edge.live.voice import Voice
 
@@ -42,7 +43,7 @@ SHUT: frozenset[State] = frozenset(("asking", "acting", "speaking"))
 
 @dataclass(slots=True)
 class Parts:
-    """What the loop works with; all but `camera` and `voice` are needed."""
+    """What the loop works with; all but `camera`, `voice` and `journal` are needed."""
 
     ear: "Ear"
     mind: "Mind"
@@ -51,6 +52,7 @@ class Parts:
     actions: Mapping[str, Action] = field(default_factory=dict)
     camera: "Camera | None" = None
     voice: "Voice | None" = None
+    journal: "Journal | None" = None
 
 
 class Loop:
@@ -72,7 +74,7 @@ class Loop:
         self._live = False
         self._muted = self._shut = False
         self._turns = 0  # that the conversation holds
-        self._fault = ""  # of the voice, as it was told
+        self._faults: set[str] = set()  # of voice and journal, as they were told
         self._since_s = 0.0  # the last moment of the voice
         self._turn: SpokenTurn | None = None
         self._errands = Errands(parts.hands, parts.actions, parts.screen, self._become, self._after_calls, clock)
@@ -96,6 +98,8 @@ class Loop:
                 self._become("hearing")
                 if self._ahead:
                     turn.job = mind.read_ahead(turn.images)
+            case SpeechGoesOn(samples) if turn and self._ahead:
+                turn.job = mind.read_ahead(turn.images, samples)
             case Paused(utterance) if turn and self._ahead:
                 turn.offered, turn.job = utterance, mind.answer(utterance, turn.images)
             case Resumed() if turn:
@@ -171,9 +175,10 @@ class Loop:
         """Several times a second, for what ends by itself."""
         self._errands.tick()
         voice, now = self._parts.voice, self._clock()
-        if voice and voice.fault != self._fault:
-            self._fault = voice.fault
-            self._screen.note(voice.fault)
+        for part in (voice, self._parts.journal):
+            if part and part.fault and part.fault not in self._faults:
+                self._faults.add(part.fault)
+                self._screen.note(part.fault)
         if voice and voice.speaking:
             self._since_s = now
         elif self.state == "speaking" and now - self._since_s > ECHO_S:
@@ -217,6 +222,8 @@ class Loop:
             case Done():
                 self._parts.mind.keep()
                 self._turns += not turn.kept
+                if self._parts.journal and turn.utterance and not turn.kept:
+                    self._parts.journal.keep(turn.utterance, turn.images, turn.text, turn.calls)
                 turn.kept = True
                 self._say(turn, last=True)
                 self._screen.turn(turn.report(what, self._clock(), self._silence_s))

@@ -55,10 +55,16 @@ class Mind:
         self._thread = threading.Thread(target=self._work, name="mind", daemon=True)
         self._thread.start()
 
-    def read_ahead(self, images: "Sequence[np.ndarray]") -> int:
-        """Reads what is known of the next turn while somebody speaks: it has `images` and a recording."""
-        conversation = self._conversation
-        return self._submit(conversation, lambda: conversation.read_ahead(self._options, images=images), ahead=True)
+    def read_ahead(self, images: "Sequence[np.ndarray]", heard: "np.ndarray | None" = None) -> int:
+        """Reads what is known of the next turn while somebody speaks: it has `images` and a recording that begins with
+        `heard`, float32 [N] at 16 kHz. Then what is being read already is not begun again."""
+        conversation, audio = self._conversation, None if heard is None else (heard, RATE)
+        return self._submit(
+            conversation,
+            lambda: conversation.read_ahead(self._options, images=images, heard=audio),
+            ahead=True,
+            keep_reading=heard is not None,
+        )
 
     def answer(self, utterance: Utterance, images: "Sequence[np.ndarray]") -> int:
         """After what is being read ahead, which would otherwise have to be done again."""

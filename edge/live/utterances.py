@@ -9,6 +9,9 @@ from edge.errors import UsageError
 
 RATE = 16_000
 WINDOW = 512
+GOES_ON = 5 * RATE // WINDOW
+"""Windows from one SpeechGoesOn to the next."""
+
 _SHORTEST_HELD_S = 0.3
 
 
@@ -20,6 +23,8 @@ class Listening:
     """Probability from which a window counts as the first voice."""
     release: float = 0.2
     """Probability from which a window counts as more voice: the middle of a sentence is easier to believe."""
+    certain: float = 0.65
+    """Probability that one window at least must have: more of noise is kept out, and the softest words stay in."""
     shortest_s: float = 0.16
     """Seconds of voice before it counts as speech: a click does nothing, a short word such as "eight" has 0.2."""
     pre_roll_s: float = 0.3
@@ -30,12 +35,12 @@ class Listening:
     """Seconds of silence kept at the end, at most `pause_s`."""
     end_s: float = 0.8
     """Seconds of silence that end an utterance. Of slowly spoken digits 0.7 tears 6 in 100 apart, 0.8 four, 1.0 one."""
-    longest_s: float = 40.0
-    """Seconds of an utterance at most, with what is kept around it: the window of Phi's speech encoder."""
+    longest_s: float = 120.0
+    """Seconds of an utterance at most, with what is kept around it: three windows of Phi's speech encoder."""
 
     def __post_init__(self) -> None:
         rules = {
-            "0 < release <= threshold < 1": 0 < self.release <= self.threshold < 1,
+            "0 < release <= threshold <= certain < 1": 0 < self.release <= self.threshold <= self.certain < 1,
             "0 <= tail_s <= pause_s <= end_s": 0 <= self.tail_s <= self.pause_s <= self.end_s,
             "pre_roll_s and shortest_s are not negative": min(self.pre_roll_s, self.shortest_s) >= 0,
             "pre_roll_s + shortest_s + end_s < longest_s": (
@@ -68,6 +73,13 @@ class SpeechStarted:
     """Somebody speaks, or holds the key."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechGoesOn:
+    """Every few seconds: what was said so far, `samples` float32 [N] at 16 kHz. The utterance will begin with it."""
+
+    samples: np.ndarray
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
     """Most likely this is all. Then SpeechEnded brings the same object; if it is not, Resumed comes first."""
@@ -87,7 +99,7 @@ class SpeechEnded:
     utterance: Utterance
 
 
-Event = SpeechStarted | Paused | Resumed | SpeechEnded
+Event = SpeechStarted | SpeechGoesOn | Paused | Resumed | SpeechEnded
 
 
 @dataclass(slots=True)
@@ -95,10 +107,12 @@ class _Voice:
     """What may become an utterance, in windows."""
 
     voiced: int = 0
+    peak: float = 0.0  # probability
     until: int = 0  # windows kept up to the last voiced one
     started: bool = False
     held: bool = False
     before: int = 0  # windows kept when the key was pressed
+    told: int = 0  # windows kept when SpeechGoesOn was told
     offered: Utterance | None = None
 
 
@@ -128,9 +142,12 @@ class Segmenter:
         events: list[Event] = []
         if not self._voice.held:
             limit = self._listening.release if self._voice.voiced else self._listening.threshold
-            events = self._more_voice() if probability >= limit else self._more_silence()
+            events = self._more_voice(probability) if probability >= limit else self._more_silence()
         if len(self._kept) == self._longest:
             events += self._stop(cut=True)
+        elif self._voice.started and not self._voice.offered and len(self._kept) >= self._voice.told + GOES_ON:
+            self._voice.told = len(self._kept)
+            events.append(SpeechGoesOn(self._utterance().samples))
         if not self._voice.started and not self._voice.voiced:
             self._keep_latest(self._pre_roll)
         return events
@@ -165,14 +182,15 @@ class Segmenter:
         self._voice = _Voice()
         return was_running
 
-    def _more_voice(self) -> list[Event]:
+    def _more_voice(self, probability: float) -> list[Event]:
         voice = self._voice
         voice.voiced += 1
+        voice.peak = max(voice.peak, probability)
         voice.until = len(self._kept)
         if voice.offered:
             voice.offered = None
             return [Resumed()]
-        if voice.started or voice.voiced < self._shortest:
+        if voice.started or voice.voiced < self._shortest or voice.peak < self._listening.certain:
             return []
         voice.started = True
         return [SpeechStarted()]

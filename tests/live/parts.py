@@ -79,8 +79,8 @@ class RecordingMind:
         self.job = 0
         self.log: list[tuple[Any, ...]] = []
 
-    def read_ahead(self, images: Sequence[np.ndarray]) -> int:
-        return self._new("read ahead", len(images))
+    def read_ahead(self, images: Sequence[np.ndarray], heard: np.ndarray | None = None) -> int:
+        return self._new("read ahead", len(images)) if heard is None else self._new("heard", len(heard))
 
     def answer(self, utterance: Utterance, images: Sequence[np.ndarray]) -> int:
         return self._new("answer", utterance)
@@ -164,6 +164,15 @@ class RecordingVoice:
         self.speaking = False
 
 
+class RecordingJournal:
+    def __init__(self) -> None:
+        self.kept: list[tuple[Any, ...]] = []
+        self.fault = ""
+
+    def keep(self, *turn: Any) -> None:
+        self.kept.append(turn)
+
+
 class StillCamera:
     def __init__(self, fault: str = "") -> None:
         self.fault = fault
@@ -184,13 +193,17 @@ class Scene:
         can_ask: bool = True,
         camera: StillCamera | None = None,
         voice: RecordingVoice | None = None,
+        journal: RecordingJournal | None = None,
         **options: Any,
     ) -> None:
         self.now_s = 1000.0
         self.ear, self.mind, self.hands = ScriptedEar(), RecordingMind(), RecordingHands()
         self.screen, self.camera, self.voice = RecordingScreen(can_ask), camera, voice
         parts = Parts(
-            *cast(Any, (self.ear, self.mind, self.hands)), self.screen, actions or {}, *cast(Any, (camera, voice))
+            *cast(Any, (self.ear, self.mind, self.hands)),
+            self.screen,
+            actions or {},
+            *cast(Any, (camera, voice, journal)),
         )
         self.loop = Loop(parts, clock=lambda: self.now_s, **options)
         self.loop.microphone(LIVE)

@@ -1,12 +1,14 @@
 """Listening and answering: what is heard, shown and remembered, whatever happens in whatever moment."""
 
+import numpy as np
 import pytest
 
 from edge.errors import ResourceError
-from edge.events import Done, Encode, TextDelta
+from edge.events import Done, Encode, TextDelta, ToolCall
+from edge.live.actions import Action
 from edge.live.mind import Told
-from edge.live.utterances import Paused, Resumed
-from tests.live.parts import Scene, utterance
+from edge.live.utterances import Paused, Resumed, SpeechGoesOn
+from tests.live.parts import RecordingJournal, Scene, utterance
 
 HELLO = TextDelta("Hello.")
 
@@ -48,6 +50,48 @@ def test_nothing_of_a_pause_that_was_not_the_end_is_ever_shown() -> None:
     scene.answer(HELLO)
     assert scene.screen.all("text") == ["Hello."]
     assert scene.mind.log.count(("drop answer",)) == 1 and scene.mind.log.count(("keep",)) == 1
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(True, [("heard", 5)]), (False, [])])
+def test_what_was_heard_of_a_long_recording_is_read_while_it_goes_on(ahead: bool, told: list[object]) -> None:
+    scene = Scene(ahead=ahead)
+    scene.begin()
+    scene.loop.heard(SpeechGoesOn(np.zeros(5, np.float32)))
+    assert [entry for entry in scene.mind.log if entry[0] == "heard"] == told
+    assert scene.state == "hearing"
+    scene.ask()
+    scene.answer(HELLO)
+    assert scene.screen.all("text") == ["Hello."]
+
+
+def test_a_turn_is_kept_once_with_what_was_asked_and_what_was_answered_first() -> None:
+    journal = RecordingJournal()
+    call = ToolCall("stop", {})
+    scene = Scene({"stop": Action(safe=True, timeout_s=1.0, required=frozenset())}, journal=journal, reply=True)
+    said = scene.ask()
+    scene.answer(call)
+    scene.ran()
+    scene.answer(TextDelta("It stands."))
+    assert journal.kept == [(said, [], "", [call])]
+
+
+def test_what_was_interrupted_is_not_kept() -> None:
+    journal = RecordingJournal()
+    scene = Scene(journal=journal)
+    scene.ask()
+    scene.tell(TextDelta("It is"))
+    scene.ask()
+    scene.answer(HELLO)
+    assert [text for _, _, text, _ in journal.kept] == ["Hello."]
+
+
+def test_a_journal_that_fails_is_told_of_once() -> None:
+    journal = RecordingJournal()
+    scene = Scene(journal=journal)
+    journal.fault = "the disk is full"
+    scene.wait(1.0)
+    scene.wait(1.0)
+    assert scene.screen.all("note") == ["the disk is full"]
 
 
 def test_words_that_end_without_a_pause_are_answered_once() -> None:

@@ -155,8 +155,8 @@ class Scripted:
     def cancel(self) -> None:
         self.cancelled.set()
 
-    def read_ahead(self, options: Any, images: Any) -> Iterator[Any]:
-        return self._work("read ahead", 3)
+    def read_ahead(self, options: Any, images: Any, heard: Any) -> Iterator[Any]:
+        return self._work("read ahead" if heard is None else "heard", 3)
 
     def generate(self, *prompt: Any, **media: Any) -> Iterator[Any]:
         return self._work("answer", 1_000_000_000)
@@ -216,6 +216,21 @@ def test_what_is_being_read_ahead_is_finished_before_the_answer(watch: Watch) ->
     assert len(watched.until_end(reading)) == 4
     assert [conversation.begun.get(timeout=PATIENCE_S) for _ in range(2)] == ["read ahead", "answer"]
     mind.drop()
+
+
+def test_more_of_a_long_recording_waits_for_what_is_being_read(watch: Watch) -> None:
+    conversation = Scripted()
+    conversation.go_on.clear()
+    mind = (watched := watch(conversation)).mind
+    reading = mind.read_ahead([])
+    assert conversation.asked.wait(PATIENCE_S)
+    mind.read_ahead([], COMMAND.samples[:10_000])
+    more = mind.read_ahead([], COMMAND.samples[:20_000])
+    conversation.go_on.set()
+    assert len(watched.until_end(reading)) == 4
+    assert len(watched.until_end(more)) == 4
+    assert [conversation.begun.get(timeout=PATIENCE_S) for _ in range(2)] == ["read ahead", "heard"]
+    assert conversation.begun.empty(), "what is out of date is left out"
 
 
 def test_an_error_ends_the_job_and_not_the_mind(watch: Watch) -> None:

@@ -17,12 +17,13 @@ from edge.live.utterances import (
     Resumed,
     Segmenter,
     SpeechEnded,
+    SpeechGoesOn,
     SpeechStarted,
     Utterance,
 )
 
 STEP = 0.032
-PROBABILITIES = {"S": 0.9, "s": 0.3, ".": 0.05}
+PROBABILITIES = {"S": 0.9, "m": 0.6, "s": 0.3, ".": 0.05}
 SHORT = Listening(
     shortest_s=2 * STEP, pre_roll_s=2 * STEP, pause_s=2 * STEP, tail_s=2 * STEP, end_s=4 * STEP, longest_s=12 * STEP
 )
@@ -88,6 +89,31 @@ def test_one_who_goes_on_after_a_pause_is_heard_to_the_end() -> None:
     assert isinstance(ended, SpeechEnded)
     assert windows_of(first.utterance) == list(range(7))
     assert windows_of(ended.utterance) == list(range(12))
+
+
+def test_what_is_never_clearly_a_voice_is_no_speech() -> None:
+    assert Scene().push("..mmmmmm....mmsmm....") == []
+
+
+def test_one_clear_moment_makes_speech_of_what_was_unclear_before() -> None:
+    *_, ended = Scene().push("....mmmS....")
+    assert isinstance(ended, SpeechEnded)
+    assert windows_of(ended.utterance) == list(range(2, 10))
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["free", "key held"])
+def test_who_speaks_long_is_told_every_five_seconds_with_all_that_was_said_so_far(held: bool) -> None:
+    scene = Scene(Listening())
+    begun = scene.segmenter.hold() if held else []
+    events = begun + scene.push("S" * round(17 / STEP) + "." * round(1 / STEP))
+    if held:
+        events += scene.segmenter.finish()
+    going = [event.samples for event in events if isinstance(event, SpeechGoesOn)]
+    assert [round(len(samples) / 16_000) for samples in going] == [5, 10, 15]
+    ended = events[-1]
+    assert isinstance(ended, SpeechEnded)
+    for samples in going:
+        assert (ended.utterance.samples[: len(samples)] == samples).all()
 
 
 def test_clicks_are_no_speech() -> None:
