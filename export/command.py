@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 def export(
     source: Annotated[Path, typer.Argument(help="Hugging Face directory or .gguf file.")],
     out: Annotated[Path, typer.Argument(help="Bundle directory to create; must not exist.")],
+    recipe: Annotated[
+        str, typer.Option(help="Calibrated int4, slower to make: fast, balanced or faithful, from small to exact.")
+    ] = "",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="With --recipe: folder of texts, or of labels.jsonl with recordings and pictures."),
+    ] = None,
     bits: Annotated[int, typer.Option(help="Bits per weight: 4, 8, or 32 for unquantised.")] = 4,
     block: Annotated[int, typer.Option(help="Weights per scale: 32, 64 or 128.")] = 128,
     symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
@@ -45,7 +52,17 @@ def export(
     except ModuleNotFoundError as error:
         raise UsageError(f"exporting needs the package {error.name}", 'pip install "phi-edge[export]"') from None
     options = ExportOptions(
-        bits, block, symmetric, head_bits, embedding_bits, activations, limit, fast_prefill, encoder_bits
+        bits,
+        block,
+        symmetric,
+        head_bits,
+        embedding_bits,
+        activations,
+        limit,
+        fast_prefill,
+        encoder_bits,
+        recipe,
+        calibrate,
     )
     plan = plan_export(source, options)
     if limit:  # after the plan, which refuses a hopeless limit with numbers

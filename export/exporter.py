@@ -1,6 +1,7 @@
 """Carries out a plan: weights, graphs, tokenizer, manifest, then one rename that makes the bundle exist."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from export.manifest import build_manifest
 from export.plan import ExportPlan
 from export.weights.writer import WeightsWriter
 
-JOURNAL = ".journal"
+JOURNAL, CALIBRATION = ".journal", ".calibration"
+FIDELITY = "fidelity.json"
 SPARE_BYTES = 64 << 20
 
 
@@ -66,21 +68,42 @@ def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None]
 def _write_files(
     plan: ExportPlan, name: str, directory: Path, fingerprint: str, progress: Callable[[Progress], None]
 ) -> tuple[Manifest, WeightsWriter]:
-    weights, journal = directory / WEIGHTS, directory / JOURNAL
+    weights, journal, calibration = directory / WEIGHTS, directory / JOURNAL, directory / CALIBRATION
     for leftover in directory.iterdir():
-        if leftover not in (weights, journal):  # a run that was killed late may leave a half-written file
+        if leftover not in (weights, journal, calibration):  # a run that was killed late may leave a half-written file
             leftover.unlink()
     written = weights.stat().st_size if weights.exists() else 0
     require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
+    solved = fidelity = None
+    if plan.options.calibrated:
+        from export.calibration.calibrate import calibrate
+        from quant.gptq import quantise_gptq
+
+        solved, fidelity = calibrate(plan, calibration, quantise_gptq, _told(plan, progress))
     with WeightsWriter(weights, journal, fingerprint) as writer:
-        for weight in writer.write(plan.weights, plan.checkpoint):
+        for weight in writer.write(plan.weights, plan.checkpoint, solved):
             done = weight.sections[-1].end
             progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
-    for file, data in chain(build_graphs(plan), plan.texts.files.items()):
+    reports = {FIDELITY: fidelity.to_json()} if fidelity else {}
+    for file, data in chain(build_graphs(plan), plan.texts.files.items(), reports.items()):
         write_bytes_durably(directory / file, data)
         manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
     write_bytes_durably(directory / MANIFEST, manifest.to_json())
     journal.unlink()
+    shutil.rmtree(calibration, ignore_errors=True)
     return manifest, writer
+
+
+def _told(plan: ExportPlan, progress: Callable[[Progress], None]) -> Callable[[str], None]:
+    """Matrices that are solved, as progress in bytes of all that will be."""
+    weights = plan.by_role
+    total, done = sum(weight.bytes for weight in plan.solved), 0
+
+    def told(name: str) -> None:
+        nonlocal done
+        done += weights[name].bytes
+        progress(Progress(f"calibrated {name}", done, total, 0))
+
+    return told

@@ -42,7 +42,7 @@ def plan_graphs(spec: DecoderSpec, media: MediaSpec | None, fast_prefill: bool) 
             graphs.append(GraphPlan(mode, partial(_decoder, spec, Variant(lora))))
             if fast_prefill:
                 graphs.append(GraphPlan(mode + PREFILL, partial(_decoder, spec, Variant(lora, fast=True))))
-    return graphs + (_encoders(media) if media else [])
+    return graphs + (encoder_graphs(media) if media else [])
 
 
 def build_graphs(plan: "ExportPlan") -> Iterator[tuple[str, bytes]]:
@@ -56,7 +56,7 @@ def _decoder(spec: DecoderSpec, variant: Variant, weights: Weights) -> bytes:
     return build_decoder(spec, weights, WEIGHTS, variant)
 
 
-def _encoders(media: MediaSpec) -> list[GraphPlan]:
+def encoder_graphs(media: MediaSpec) -> list[GraphPlan]:
     def projector(name: str, branch: str) -> GraphPlan:
         def build(weights: Weights) -> bytes:
             up, up_bias, down, down_bias = (

@@ -1,9 +1,11 @@
 """What a user decides about an export."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.errors import UsageError
 from export.architectures.weights import Recipe
+from export.recipes import NAMED, NamedRecipe
 from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat, WeightFormat
 
 FLOAT_BITS = 32
@@ -27,8 +29,22 @@ class ExportOptions:
     """Store the Linear layers once more in int8 per channel, for prompts."""
     encoder_bits: int | None = None
     """8 (per channel) or 32; by default 8 unless `bits` is 32."""
+    named: str = ""
+    """A recipe of `export.recipes` for the body, which is calibrated then; `bits` and `block` are those of the rest."""
+    calibration: Path | None = None
+    """A folder of texts to calibrate with instead of the default ones."""
+
+    @property
+    def calibrated(self) -> NamedRecipe | None:
+        if self.named and self.named not in NAMED:
+            raise UsageError(f"there is no recipe {self.named!r}", f"choose {', '.join(NAMED)}")
+        if self.calibration and not self.named:
+            raise UsageError("texts to calibrate with need a recipe", "add --recipe balanced")
+        return NAMED.get(self.named)
 
     def recipe(self) -> Recipe:
+        if named := self.calibrated:
+            return self._calibrated(named)
         head = self.bits if self.head_bits is None else self.head_bits
         embedding = head if self.embedding_bits is None else self.embedding_bits
         encoder = (FLOAT_BITS if self.bits == FLOAT_BITS else 8) if self.encoder_bits is None else self.encoder_bits
@@ -36,6 +52,12 @@ class ExportOptions:
             raise UsageError(f"encoders of {encoder} bits are not available", "choose 8 or 32")
         encoder_format = FloatFormat() if encoder == FLOAT_BITS else ChannelFormat()
         return Recipe(self._format(self.bits), self._format(head), self._format(embedding), encoder_format)
+
+    def _calibrated(self, named: NamedRecipe) -> Recipe:
+        body, head = named.body(self.symmetric), self._format(self.head_bits or 8)
+        embedding = head if self.embedding_bits is None else self._format(self.embedding_bits)
+        encoder = FloatFormat() if self.encoder_bits == FLOAT_BITS else ChannelFormat()
+        return Recipe(body, head, embedding, encoder, named.raised(self.symmetric))
 
     def _format(self, bits: int) -> WeightFormat:
         if bits == FLOAT_BITS:

@@ -52,13 +52,23 @@ class ExportPlan:
         return named | {role: named[name] for role, name in self.aliases.items()}
 
     @property
+    def solved(self) -> list[PlacedWeight]:
+        """Those that are quantised with the help of activations, if the options ask for it."""
+        groups = ("attention", "mlp", "speech LoRA", "vision LoRA") if self.options.calibrated else ()
+        return [weight for weight in self.weights if weight.source.group in groups]
+
+    @property
     def weights_bytes(self) -> int:
         return self.weights[-1].sections[-1].end
 
     @property
     def source_bytes(self) -> int:
         infos = self.checkpoint.tensors
-        return sum(infos[part.tensor].bytes for weight in self.weights for part in weight.source.parts)
+        return sum(
+            infos[part.tensor].bytes * part.rows // max(1, infos[part.tensor].shape[0])
+            for weight in self.weights
+            for part in weight.source.parts
+        )
 
     @property
     def unused(self) -> list[str]:
@@ -92,7 +102,7 @@ class ExportPlan:
 
     def fingerprint(self) -> str:
         formats = [(w.source.name, repr(w.source.format), w.values.offset) for w in self.weights]
-        content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats])
+        content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats, self.options.named])
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -31,6 +31,17 @@ def unpack_nibbles(packed: np.ndarray) -> np.ndarray:
     return out
 
 
+def pack_levels(levels: np.ndarray, scales: np.ndarray, zeros: np.ndarray, fmt: BlockFormat) -> PackedRows:
+    """levels uint8 [n, blocks, block] and whole zero points [n, blocks], both within the format's bits."""
+    values = pack_nibbles(levels) if fmt.bits == 4 else levels
+    if fmt.symmetric:
+        return PackedRows(values, scales, None)
+    points = zeros.astype(np.uint8)
+    if fmt.bits == 4:
+        points = pack_nibbles(np.pad(points, ((0, 0), (0, points.shape[1] % 2))))
+    return PackedRows(values, scales, points)
+
+
 def dequantise(packed: PackedRows, fmt: BlockFormat, columns: int) -> np.ndarray:
     """float32 [n, columns]: (value - zero point) * scale, as the runtime's kernels compute it."""
     values = packed.values if fmt.bits == 8 else unpack_nibbles(packed.values)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from quant.formats import BlockFormat
-from quant.packing import PackedRows, pack_nibbles
+from quant.packing import PackedRows, pack_levels
 
 TINY = np.finfo(np.float32).tiny
 
@@ -26,11 +26,7 @@ def quantise_rows(weights: np.ndarray, fmt: BlockFormat) -> PackedRows:
     levels += zeros[..., None]
     np.rint(levels, out=levels)
     np.clip(levels, 0, (1 << fmt.bits) - 1, out=levels)
-    values = levels.astype(np.uint8)
-
-    if fmt.bits == 4:
-        values = pack_nibbles(values)
-    return PackedRows(values, scales, None if fmt.symmetric else _pack_zero_points(zeros, fmt))
+    return pack_levels(levels.astype(np.uint8), scales, zeros, fmt)
 
 
 def _symmetric(grouped: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,12 +48,3 @@ def _asymmetric(grouped: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]
     with np.errstate(divide="ignore", invalid="ignore"):
         zeros = np.where(scales < TINY, 0, np.clip(np.rint(-low / scales), 0, top)).astype(np.float32)
     return scales, zeros
-
-
-def _pack_zero_points(zeros: np.ndarray, fmt: BlockFormat) -> np.ndarray:
-    points = zeros.astype(np.uint8)
-    if fmt.bits == 8:
-        return points
-    if points.shape[1] % 2:
-        points = np.pad(points, ((0, 0), (0, 1)))
-    return pack_nibbles(points)

@@ -28,8 +28,10 @@ class WeightTable:
         fmt: WeightFormat,
         multiplier: float = 1.0,
         convolution: bool = False,
+        first: int = 0,
+        only: int | None = None,
     ) -> None:
-        """A Linear [rows, columns]: tensors stacked by rows.
+        """A Linear [rows, columns]: tensors stacked by rows; or of these rows `only` so many, from `first` on.
 
         With `convolution` they have more dimensions, whose product is `columns`: the kernel is 1 or its own stride.
         """
@@ -41,7 +43,8 @@ class WeightTable:
             raise CheckpointError(
                 f"tensor {' + '.join(tensors)} has shape {found}, the config asks for {rows}×{columns}", MISFIT
             )
-        parts = tuple(Part(tensor, shape[0]) for tensor, shape in zip(tensors, shapes, strict=True))
+        whole = [Part(tensor, shape[0]) for tensor, shape in zip(tensors, shapes, strict=True)]
+        parts = _cut(whole, first, rows if only is None else only)
         self.sources.append(WeightSource(name, group, parts, columns, fmt, multiplier=multiplier))
 
     def vector(self, name: str, tensors: str | tuple[str, ...], size: int, group: str = "norms") -> None:
@@ -71,3 +74,14 @@ class WeightTable:
         if not shape or min(shape) < 1:
             raise CheckpointError(f"tensor {name} has shape {shape}, which has no elements", MISFIT)
         return shape
+
+
+def _cut(parts: list[Part], first: int, count: int) -> tuple[Part, ...]:
+    """`count` rows of all these, from `first` on."""
+    found, start = [], 0
+    for part in parts:
+        low, high = max(first, start), min(first + count, start + part.rows)
+        if low < high:
+            found.append(Part(part.tensor, high - low, part.first + low - start))
+        start += part.rows
+    return tuple(found)

@@ -1,7 +1,7 @@
 """Which weights a decoder is made of, in file order, and the format each of them gets."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 
 from export.architectures.spec import DecoderSpec
 from export.architectures.weight_table import WeightTable
@@ -15,12 +15,21 @@ FAST = ".int8"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Formats by role: the decoder's Linear layers, its output head, its embedding (the head's if tied), encoders."""
+    """Formats by role: the decoder's Linear layers, its output head, its embedding (the head's if tied), encoders.
+
+    `raised` has the matrices of the body that get another format: by their name in every layer (v, down), or in one
+    (layers.3.down).
+    """
 
     body: WeightFormat
     head: WeightFormat
     embedding: WeightFormat
     encoder: WeightFormat
+    raised: Mapping[str, WeightFormat] = field(default_factory=dict)
+
+    def of(self, layer: int, matrix: str) -> WeightFormat:
+        """The format of q and k (qk), v, attention_out, gate_up or down."""
+        return self.raised.get(f"layers.{layer}.{matrix}") or self.raised.get(matrix) or self.body
 
 
 def decoder_weights(
@@ -37,7 +46,7 @@ def decoder_weights(
     for index, layer in enumerate(spec.layer_tensors):
         table.vector(f"layers.{index}.input_norm", layer.input_norm, hidden)
         table.vector(f"layers.{index}.mlp_norm", layer.mlp_norm, hidden)
-        _linears(table, spec, index, recipe.body)
+        _linears(table, spec, index, recipe)
     table.vector("norm", spec.norm_tensor, hidden)
     if not spec.tied_embedding:
         table.matrix("head", "head", (spec.head_tensor,), vocab, hidden, recipe.head)
@@ -48,15 +57,32 @@ def fast_prefill_weights(spec: DecoderSpec, tensors: Mapping[str, TensorInfo]) -
     """The Linear layers of the body once more, in int8 per channel."""
     table = WeightTable(tensors)
     for index in range(spec.layers):
-        _linears(table, spec, index, ChannelFormat(), FAST)
+        fmt = ChannelFormat()
+        _linears(table, spec, index, Recipe(fmt, fmt, fmt, fmt), FAST)
     return table.sources
 
 
-def _linears(table: WeightTable, spec: DecoderSpec, index: int, fmt: WeightFormat, suffix: str = "") -> None:
+def stored_as(role: str, weights: Container[str]) -> tuple[str, ...]:
+    """The names of the weights that make up a matrix of the graph, by rows: v may have a format of its own."""
+    if role in weights:
+        return (role,)
+    layer, _, rest = role.rpartition(".qkv")
+    return f"{layer}.qk{rest}", f"{layer}.v{rest}"
+
+
+def _linears(table: WeightTable, spec: DecoderSpec, index: int, recipe: Recipe, suffix: str = "") -> None:
     layer, name, hidden = spec.layer_tensors[index], f"layers.{index}", spec.hidden_size
     attention, mlp = ("prefill", "prefill") if suffix else ("attention", "mlp")
-    inner, wide = spec.heads * spec.head_size, spec.intermediate_size
-    table.matrix(f"{name}.qkv{suffix}", attention, layer.qkv, sum(spec.qkv_rows), hidden, fmt)
-    table.matrix(f"{name}.attention_out{suffix}", attention, (layer.attention_out,), hidden, inner, fmt)
-    table.matrix(f"{name}.gate_up{suffix}", mlp, layer.gate_up, 2 * wide, hidden, fmt)
-    table.matrix(f"{name}.down{suffix}", mlp, (layer.down,), hidden, wide, fmt)
+    inner, wide, rows = spec.heads * spec.head_size, spec.intermediate_size, sum(spec.qkv_rows)
+    qk, v = recipe.of(index, "qk"), recipe.of(index, "v")
+    if qk == v:
+        table.matrix(f"{name}.qkv{suffix}", attention, layer.qkv, rows, hidden, qk)
+    else:
+        first = rows - spec.qkv_rows[2]
+        table.matrix(f"{name}.qk{suffix}", attention, layer.qkv, rows, hidden, qk, only=first)
+        table.matrix(f"{name}.v{suffix}", attention, layer.qkv, rows, hidden, v, first=first, only=spec.qkv_rows[2])
+    out = recipe.of(index, "attention_out")
+    table.matrix(f"{name}.attention_out{suffix}", attention, (layer.attention_out,), hidden, inner, out)
+    gate_up = recipe.of(index, "gate_up")
+    table.matrix(f"{name}.gate_up{suffix}", mlp, layer.gate_up, 2 * wide, hidden, gate_up)
+    table.matrix(f"{name}.down{suffix}", mlp, (layer.down,), hidden, wide, recipe.of(index, "down"))

@@ -16,7 +16,7 @@ import numpy as np
 from onnx import TensorProto
 
 from export.architectures.spec import DecoderSpec
-from export.architectures.weights import FAST
+from export.architectures.weights import FAST, stored_as
 from export.graph import blocks
 from export.graph.builder import GraphBuilder
 from export.weights.layout import PlacedWeight
@@ -74,12 +74,20 @@ def _linear(
     """x · Wᵀ, and with an adapter + (x · Aᵀ) · Bᵀ; its scale is folded into B."""
     suffix = FAST if variant.fast else ""
     if not variant.lora:
-        return blocks.linear(graph, x, weights[name + suffix], out)
-    base = blocks.linear(graph, x, weights[name + suffix], f"{out}.base")
+        return _base(graph, weights, x, name + suffix, out)
+    base = _base(graph, weights, x, name + suffix, f"{out}.base")
     adapter = f"lora.{variant.lora}.{name}"
     inner = blocks.linear(graph, x, weights[f"{adapter}.A{suffix}"], f"{out}.lora_a")
     side = blocks.linear(graph, inner, weights[f"{adapter}.B{suffix}"], f"{out}.lora_b")
     return graph.node("Add", [base, side], out)
+
+
+def _base(graph: GraphBuilder, weights: Mapping[str, PlacedWeight], x: str, name: str, out: str) -> str:
+    names = stored_as(name, weights)
+    if len(names) == 1:
+        return blocks.linear(graph, x, weights[name], out)
+    products = [blocks.linear(graph, x, weights[one], f"{out}.{number}") for number, one in enumerate(names)]
+    return graph.node("Concat", products, out, axis=-1)
 
 
 def _with_media(graph: GraphBuilder, spec: DecoderSpec, embedded: str) -> str:

@@ -23,12 +23,20 @@ SLABS_IN_FLIGHT = 4
 T = TypeVar("T")
 
 
-def encode(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:
-    """The bytes of all sections of `weight`, in file order and without padding between sections.
+def encode(
+    weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor, solved: PackedRows | None = None
+) -> Iterator[bytes | memoryview]:
+    """The bytes of all sections of `weight`, in file order and without padding between sections; those of `solved`, if
+    it was quantised before.
 
     Scales and zero points follow all values, so they are kept (a sixteenth of the values at most).
     """
     fmt = weight.source.format
+    if solved:
+        for array in (solved.values, solved.scales, solved.zero_points):
+            if array is not None:
+                yield np.ascontiguousarray(array).data.cast("B")
+        return
     if isinstance(fmt, ChannelFormat):
         yield from _encode_channels(weight, checkpoint, pool)
         return
@@ -49,6 +57,11 @@ def encode(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iter
     yield np.concatenate(scales).astype("<f4").tobytes()
     if zero_points:
         yield np.concatenate(zero_points).tobytes()
+
+
+def read_rows(weight: PlacedWeight, checkpoint: Checkpoint) -> np.ndarray:
+    """All of it as float32 [rows, columns], or [rows] for a vector."""
+    return np.concatenate([_read(weight, checkpoint, *slab) for slab in _slabs(weight)])
 
 
 def _encode_channels(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:
@@ -80,8 +93,9 @@ def _slabs(weight: PlacedWeight) -> Iterator[tuple[str, int, int]]:
     """(tensor, first row, row after the last) of every slab."""
     step = max(1, SLAB_WEIGHTS // max(1, weight.source.columns))
     for part in weight.source.parts:
-        for start in range(0, part.rows, step):
-            yield part.tensor, start, min(start + step, part.rows)
+        end = part.first + part.rows
+        for start in range(part.first, end, step):
+            yield part.tensor, start, min(start + step, end)
 
 
 def _in_order(pool: Executor, work: Callable[[str, int, int], T], slabs: list[tuple[str, int, int]]) -> Iterator[T]:

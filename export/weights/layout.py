@@ -32,10 +32,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of a checkpoint tensor that make up a part of a weight."""
+    """Rows of a checkpoint tensor, from `first` on, that make up a part of a weight."""
 
     tensor: str
     rows: int
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from edge.bundle.files import write_bytes_durably
 from export.sources.checkpoint import Checkpoint
 from export.weights.encode import encode
 from export.weights.layout import PlacedWeight
+from quant.packing import PackedRows
 
 SYNC_BYTES = 256 << 20
 """Work that a kill may cost at most."""
@@ -33,6 +34,14 @@ class Finished:
     name: str
     end: int
     sha256: str
+
+
+class Solved(Protocol):
+    """Weights that were quantised before."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def load(self, name: str) -> PackedRows: ...
 
 
 class WeightsWriter:
@@ -78,18 +87,21 @@ class WeightsWriter:
     def length(self) -> int:
         return self._length
 
-    def write(self, weights: list[PlacedWeight], checkpoint: Checkpoint) -> Iterator[PlacedWeight]:
+    def write(
+        self, weights: list[PlacedWeight], checkpoint: Checkpoint, solved: Solved | None = None
+    ) -> Iterator[PlacedWeight]:
         """Writes what is not there yet; yields every weight once it is, also those of an earlier run."""
         for weight in weights:
-            if weight.source.name not in self._done:
-                self._append(weight, checkpoint)
+            name = weight.source.name
+            if name not in self._done:
+                self._append(weight, checkpoint, solved.load(name) if solved and name in solved else None)
             yield weight
 
-    def _append(self, weight: PlacedWeight, checkpoint: Checkpoint) -> None:
+    def _append(self, weight: PlacedWeight, checkpoint: Checkpoint, solved: PackedRows | None) -> None:
         borders = iter(weight.sections)
         self._pad_to(next(borders).offset)
         section_end = weight.values.end
-        for chunk in encode(weight, checkpoint, self._pool):
+        for chunk in encode(weight, checkpoint, self._pool, solved):
             if self._length == section_end:
                 section = next(borders)
                 self._pad_to(section.offset)

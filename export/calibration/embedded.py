@@ -1,0 +1,25 @@
+"""Embeddings of tokens, as the checkpoint has them and as the bundle's table will."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from export.architectures.spec import DecoderSpec
+from export.calibration.flow import EXACT, SEEN
+from export.sources.checkpoint import Checkpoint
+from quant.formats import BlockFormat, WeightFormat
+from quant.packing import dequantise
+from quant.rtn import quantise_rows
+
+
+def embedded(
+    spec: DecoderSpec, checkpoint: Checkpoint, fmt: WeightFormat, tokens: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """float32 [tokens, hidden] of each kind."""
+    used, where = np.unique(np.asarray(tokens, np.int64), return_inverse=True)
+    exact = np.concatenate([checkpoint.rows(spec.embedding_tensor, int(t), int(t) + 1) for t in used])
+    seen = exact
+    if isinstance(fmt, BlockFormat):
+        seen = dequantise(quantise_rows(exact, fmt), fmt, spec.hidden_size)
+    factor = np.float32(spec.embedding_multiplier)
+    return {EXACT: exact[where] * factor, SEEN: seen[where] * factor}

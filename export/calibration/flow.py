@@ -1,0 +1,125 @@
+"""What flows through the decoder for the sequences of one mode, in files: exact, and as the bundle will see it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge.bundle.files import write_bytes_durably
+from export.calibration.layer import LayerMath
+
+EXACT, SEEN = "exact", "seen"
+"""Through the checkpoint's own matrices, and through what they have become so far."""
+
+KINDS = (EXACT, SEEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One sequence: rows [start, stop). `held_out`: never learned from, but measured, from row `asked` on. `ids`: its
+    tokens, where it is text alone, so that the next one is known."""
+
+    start: int
+    stop: int
+    held_out: bool = False
+    ids: tuple[int, ...] = ()
+    asked: int = 0
+
+    @property
+    def measured(self) -> int:
+        """The first row whose prediction counts."""
+        return max(self.start, self.asked)
+
+
+@dataclass(slots=True)
+class Flow:
+    """`mode` is text, speech or vision. Arrays are float32 [tokens, width]: the residual stream r, and u, what the
+    second and the fourth matrix of a layer read. A layer begins with files that stay until the next one is done."""
+
+    folder: Path
+    mode: str
+    math: LayerMath
+    spans: Sequence[Span]
+    drift: list[float] = field(default_factory=list)
+    """After each layer, how far the seen stream is from the exact one: relative, over held-out tokens."""
+    _r: dict[str, np.ndarray] = field(default_factory=dict)
+    _u: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        return max(span.stop for span in self.spans)
+
+    def begin(self, states: dict[str, np.ndarray]) -> None:
+        """The residual stream before the first layer, [tokens, hidden] of each kind."""
+        for kind, rows in states.items():
+            np.save(self.folder / self._file(0, kind), rows.astype(np.float32))
+
+    def open(self, layer: int) -> None:
+        """Goes to the beginning of `layer`."""
+        spec, told = self.math.spec, self.folder / f"drift.{self.mode}.json"
+        self.drift = json.loads(told.read_bytes())[:layer] if layer else []
+        wide = max(spec.qkv_rows[0], spec.intermediate_size)
+        for kind in KINDS:
+            before = np.load(self.folder / self._file(layer, kind), mmap_mode="r")
+            self._r[kind] = self._scratch(f"r.{kind}", before.shape[1])
+            self._r[kind][:] = before
+            self._u[kind] = self._scratch(f"u.{kind}", wide)
+
+    def close(self, layer: int) -> None:
+        """`layer` is done: its result is what the next one begins with, also after a stop."""
+        self.drift = [*self.drift[:layer], self._distance()]
+        write_bytes_durably(self.folder / f"drift.{self.mode}.json", json.dumps(self.drift).encode())
+        for kind in KINDS:
+            beside = self.folder / f"next.{self.mode}.{kind}.npy"
+            np.save(beside, self._r[kind])
+            beside.rename(self.folder / self._file(layer + 1, kind))
+
+    def leave(self, layer: int) -> None:
+        """Nothing will begin with `layer` again: all flows have what comes after it."""
+        for kind in KINDS:
+            (self.folder / self._file(layer, kind)).unlink(missing_ok=True)
+
+    def reached(self, layer: int) -> bool:
+        """Whether `layer` can be begun."""
+        return all((self.folder / self._file(layer, kind)).exists() for kind in KINDS)
+
+    def input(self, role: str, kind: str, span: Span, gain: np.ndarray | None) -> np.ndarray:
+        """float32 [T, K]: what the matrix `role` of the open layer reads; `gain` is the norm before it, if any."""
+        if gain is not None:
+            return self.math.normed(self._r[kind][span.start : span.stop], gain)
+        width = self.math.spec.qkv_rows[0] if role == "attention_out" else self.math.spec.intermediate_size
+        return self._u[kind][span.start : span.stop, :width]
+
+    def take(self, role: str, kind: str, span: Span, product: np.ndarray) -> None:
+        """What the matrix made of its input, [T, N], goes on its way."""
+        rows = slice(span.start, span.stop)
+        if role == "qkv":
+            made = self.math.attended(product)
+            self._u[kind][rows, : made.shape[1]] = made
+        elif role == "gate_up":
+            made = self.math.gated(product)
+            self._u[kind][rows, : made.shape[1]] = made
+        else:
+            self._r[kind][rows] += product * np.float32(self.math.spec.residual_multiplier)
+
+    def residual(self, kind: str, span: Span) -> np.ndarray:
+        """[T, hidden] of the open layer, as far as it has come."""
+        return self._r[kind][span.start : span.stop]
+
+    def _distance(self) -> float:
+        apart = size = 0.0
+        for span in self.spans:
+            if span.held_out:
+                exact = self.residual(EXACT, span)
+                apart += float(np.square(exact - self.residual(SEEN, span), dtype=np.float64).sum())
+                size += float(np.square(exact, dtype=np.float64).sum())
+        return float(np.sqrt(apart / size)) if size else 0.0
+
+    def _file(self, layer: int, kind: str) -> str:
+        return f"{layer}.{self.mode}.{kind}.npy"
+
+    def _scratch(self, name: str, width: int) -> np.ndarray:
+        path = self.folder / f"scratch.{self.mode}.{name}.npy"
+        return np.lib.format.open_memmap(path, "w+", np.float32, (self.tokens, width))

@@ -1,0 +1,66 @@
+"""One decoder layer in numpy, the same mathematics as the graph of `export.graph.decoder`, cut open at its matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.runtime.rotary import RotaryTables
+from export.architectures.spec import DecoderSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMath:
+    """Everything of a layer but its matrices. All arrays are float32, rows are the tokens of one sequence."""
+
+    spec: DecoderSpec
+
+    def normed(self, x: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """RMS norm of [T, hidden]."""
+        power = np.einsum("ij,ij->i", x, x) / x.shape[1]
+        scale = 1 / np.sqrt(power + np.float32(self.spec.norm_epsilon))
+        return x * scale[:, None].astype(np.float32) * gain
+
+    def attended(self, qkv: np.ndarray) -> np.ndarray:
+        """Causal grouped-query attention from the first token on: [T, qkv rows] -> [T, heads · head size]."""
+        spec, tokens = self.spec, len(qkv)
+        inner, width = spec.qkv_rows[0], spec.qkv_rows[1]
+        query, key, value = (
+            part.reshape(tokens, -1, spec.head_size).transpose(1, 0, 2)
+            for part in (qkv[:, :inner], qkv[:, inner : inner + width], qkv[:, inner + width :])
+        )
+        tables = RotaryTables(spec.rotary)
+        tables.prepare(tokens, tables.needs_long(tokens))
+        query, key = _rotated(query, tables), _rotated(key, tables)
+        hidden = _hidden(tokens, spec.sliding_window)
+        out = np.empty((spec.heads, tokens, spec.head_size), np.float32)
+        shared = spec.heads // spec.kv_heads
+        for head in range(spec.heads):
+            scores = query[head] @ key[head // shared].T
+            scores *= np.float32(spec.attention_scale or spec.head_size**-0.5)
+            scores[hidden] = -np.inf
+            scores -= scores.max(axis=1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=1, keepdims=True)
+            np.matmul(scores, value[head // shared], out=out[head])
+        return out.transpose(1, 0, 2).reshape(tokens, -1)
+
+    def gated(self, both: np.ndarray) -> np.ndarray:
+        """silu(gate) · up of [T, 2 · intermediate]."""
+        gate, up = both[:, : self.spec.intermediate_size], both[:, self.spec.intermediate_size :]
+        with np.errstate(over="ignore"):  # exp of a large number is inf, and silu then 0
+            return gate / (1 + np.exp(-gate)) * up
+
+
+def _rotated(x: np.ndarray, tables: RotaryTables) -> np.ndarray:
+    """[heads, T, head size]; only the first dimensions are rotated where the embedding is partial."""
+    half = tables.cos.shape[1]
+    first, second = x[..., :half], x[..., half : 2 * half]
+    cos, sin = tables.cos[: x.shape[1]], tables.sin[: x.shape[1]]
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin, x[..., 2 * half :]], axis=-1)
+
+
+def _hidden(tokens: int, window: int) -> np.ndarray:
+    """bool [T, T]: what a row must not look at."""
+    row, column = np.arange(tokens)[:, None], np.arange(tokens)
+    late = column > row
+    return late | (column <= row - window) if window else late

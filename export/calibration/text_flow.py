@@ -1,0 +1,59 @@
+"""The flow of text: half of it prose and code, half of it conversations in the model's own format."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import InputError
+from edge.prompt.message import Message
+from export.calibration.embedded import embedded
+from export.calibration.flow import Flow, Span
+from export.calibration.layer import LayerMath
+from export.calibration.prompts import Prompts
+from export.calibration.texts import DEFAULT_MEDIA, calibration_texts
+
+LENGTH, LEARNED, HELD_OUT = 512, 32, 4
+"""Tokens of a sequence; sequences that are learned from; sequences that are only measured."""
+
+CHATS = DEFAULT_MEDIA / "chats.jsonl"
+
+
+def text_flow(prompts: Prompts, folder: Path) -> Flow:
+    """Of the texts that the options name, or of the default ones. Raises InputError when they are too short."""
+    plan = prompts.plan
+    length, given = min(LENGTH, plan.spec.context_length), plan.options.calibration
+    half = (LEARNED + HELD_OUT) // 2
+    texts = [prompts.tokenizer.encode_text(text) for text in calibration_texts(given)]
+    sequences = _cut(list(chain.from_iterable(texts)), half, length)
+    chats = _cut(list(chain.from_iterable(_chats(prompts))), half, length)
+    sequences = [one for pair in zip(sequences, chats, strict=False) for one in pair] or sequences
+    if len(sequences) < 2:
+        count = sum(map(len, texts))
+        raise InputError(f"the texts have {count:,} tokens, at least {2 * length:,} are needed", "add more texts")
+    every = max(2, len(sequences) // HELD_OUT)
+    spans = []
+    for number, sequence in enumerate(sequences):
+        # every fifth, say: odd, so that it is prose and conversation in turn
+        held_out = number % every == every - 1
+        spans.append(Span(number * length, (number + 1) * length, held_out, tuple(sequence)))
+    flow = Flow(folder, "text", LayerMath(plan.spec), spans)
+    if not any(flow.reached(layer) for layer in range(plan.spec.layers + 1)):
+        tokens = [token for sequence in sequences for token in sequence]
+        flow.begin(embedded(plan.spec, plan.checkpoint, plan.by_role["embedding"].source.format, tokens))
+    return flow
+
+
+def _chats(prompts: Prompts) -> Iterator[list[int]]:
+    for line in CHATS.read_text("utf-8").splitlines():
+        messages = [Message(one["role"], one["content"]) for one in json.loads(line)["messages"]]
+        yield prompts.conversation(messages)
+
+
+def _cut(ids: Sequence[int], count: int, length: int) -> list[list[int]]:
+    """`count` sequences spread evenly over `ids`; fewer if there are not so many."""
+    whole = len(ids) // length
+    chosen = np.linspace(0, whole - 1, min(count, whole)).astype(int)
+    return [list(ids[place * length : (place + 1) * length]) for place in chosen.tolist()]
