@@ -73,8 +73,12 @@ class SoundServer:
         self._pactl("set-default-source", name)
 
     def move_recordings(self, name: str) -> None:
-        for line in self._pactl("list", "short", "source-outputs").stdout.splitlines():
-            self._pactl("move-source-output", line.split()[0], name)
+        for number in self.recordings():
+            self._pactl("move-source-output", number, name)
+
+    def recordings(self) -> list[str]:
+        """The number of each that is under way."""
+        return [line.split()[0] for line in self._pactl("list", "short", "source-outputs").stdout.splitlines()]
 
     def remember_sources(self) -> None:
         """Who was moved to a source gets it again."""

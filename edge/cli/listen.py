@@ -59,6 +59,7 @@ def listen(
     stopping = _Stopping()
     from edge.cli.keys import Keys, can_press
     from edge.cli.stand_in import introduce
+    from edge.live.child import kill_all
     from edge.live.listener import Listener, Wishes
     from edge.live.utterances import Listening
     from edge.model import Model, load
@@ -93,7 +94,12 @@ def listen(
         leaving.callback(listener.close)
         leaving.callback(screen.close)
         keys = Keys(listener.key)
-        stopping.at_last = keys.close
+
+        def at_last() -> None:
+            keys.close()
+            kill_all()
+
+        stopping.at_last = at_last
         leaving.callback(keys.close)
         screen.can_ask = screen.can_ask and keys.available
         listener.run()

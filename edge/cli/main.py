@@ -72,6 +72,9 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", "run the same command again", 130)
     except OSError as error:
+        if error.errno == errno.EIO and _terminal_is_closed():
+            _discard_stdout()
+            sys.exit(129)  # as after SIGHUP, which may come too late or not at all
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE):
             _fail(f"{error.strerror}: {error.filename or ''}".rstrip(": "), "free some space and try again", 6)
         _unexpected(error)
@@ -94,6 +97,15 @@ def _invoke() -> int:
     except typer.Exit as leaving:
         return leaving.exit_code
     return 0
+
+
+def _terminal_is_closed() -> bool:
+    """Whether standard output was one that is gone; of a file or pipe another error tells that it is none."""
+    try:
+        os.ttyname(1)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
 
 
 def _usage(error: typer.TyperException) -> None:

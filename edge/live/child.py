@@ -15,6 +15,8 @@ TICK_S = 0.02
 GRACE_S = 0.05
 """Between the request to end and the end: enough to stop a sound or a motor, little enough to wait for."""
 
+_groups: set[int] = set()  # of the programs that run now
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -32,6 +34,13 @@ class Ended:
             return f"exit code {self.status}"
         names = {number.value: number.name for number in signal.Signals}
         return f"ended by {names.get(-self.status, f'signal {-self.status}')}"
+
+
+def kill_all() -> None:
+    """Ends every program that runs, without a word: for a process that ends without waiting for its threads."""
+    for group in tuple(_groups):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def run_child(
@@ -58,6 +67,7 @@ def run_child(
         cwd=directory,
         start_new_session=True,  # a group to end as a whole, and no terminal to read from
     )
+    _groups.add(process.pid)
     output = _Output(process, max_bytes)
     how: Literal["exited", "timeout", "stopped"] = "exited"
     try:
@@ -75,6 +85,7 @@ def run_child(
     finally:
         if process.returncode is None:
             _end_group(process)
+        _groups.discard(process.pid)
         output.close()
     status = process.returncode if process.returncode is not None else -signal.SIGKILL
     return Ended(how, status, output.kept.decode("utf-8", "replace"), output.truncated)

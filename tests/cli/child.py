@@ -108,13 +108,19 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: object, on_terminal: Sequence[str] = ("stderr",), **streams: Any) -> Iterator[Running]:
-    """Starts `edge arguments`; the streams named in `on_terminal` are a pseudo-terminal. Ends it if it still runs."""
+def running(
+    *arguments: object, on_terminal: Sequence[str] = ("stderr",), prefix: Sequence[str] = (), **streams: Any
+) -> Iterator[Running]:
+    """Starts `edge arguments`; the streams named in `on_terminal` are a pseudo-terminal. Ends it if it still runs.
+    `prefix` is a command that starts it, as in `edge`."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x28\x00\xa0\x00" + bytes(4))  # 40 lines of 160, so that nothing wraps
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **streams} | dict.fromkeys(on_terminal, slave)
     process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], env=environment(TERM="xterm", LC_ALL="C.UTF-8"), cwd=ROOT, **streams
+        [*prefix, *COMMAND, *map(str, arguments)],
+        env=environment(TERM="xterm", LC_ALL="C.UTF-8"),
+        cwd=ROOT,
+        **streams,
     )
     os.close(slave)
     try:

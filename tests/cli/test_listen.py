@@ -1,17 +1,13 @@
 """`edge listen` with a real microphone process on a real sound server: what is played is heard and answered."""
 
 import json
-import queue
 import shutil
 import signal
 import subprocess
 import termios
-import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
@@ -19,110 +15,9 @@ import pytest
 from benchmarks.demo import __main__ as demo
 from benchmarks.devices.sound_server import SoundServer
 from edge.live.errands import READ_S
-from tests.cli.child import COMMAND, DEADLINE, ROOT, assert_refused, edge, environment, running
-from tests.devices.sound_server import sound_server_for_tests
-from tests.live.tools_files import runs, until
-
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-SPOKEN, ASKED = demo.FOLDER / "command.wav", demo.FOLDER / "question.wav"
-SPEED = json.loads((demo.FOLDER / "tools.json").read_text())[0]
-
-
-class Program:
-    """`edge listen --json` under way, and all its events. Without a keyboard: nobody can confirm anything."""
-
-    def __init__(self, *arguments: object, **env: str) -> None:
-        self.events: list[dict[str, Any]] = []
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self.process = subprocess.Popen(
-            [*COMMAND, "listen", "--json", "-n", "60", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=environment(**env),
-            cwd=ROOT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def until(self, event: str, **fields: object) -> dict[str, Any]:
-        """The next one that has all `fields`."""
-        while (line := self._lines.get(timeout=DEADLINE)) is not None:
-            told = json.loads(line)
-            self.events.append(told)
-            if told["event"] == event and told.items() >= fields.items():
-                return dict(told)
-        raise AssertionError(f"{event} {fields} never came: {self.events}")
-
-    def leave(self, number: signal.Signals) -> int:
-        """Exit code; what it had started is gone then, or soon."""
-        started = self.descendants()
-        self.process.send_signal(number)
-        code = self.process.wait(DEADLINE)
-        for pid in started:
-            until(lambda pid=pid: not runs(pid))
-        while (line := self._lines.get(timeout=DEADLINE)) is not None:
-            self.events.append(json.loads(line))
-        return code
-
-    def descendants(self) -> list[int]:
-        parents = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-            except OSError:  # it has just ended
-                continue
-        found = [self.process.pid]
-        for pid in found:
-            found += [child for child, parent in parents.items() if parent == pid]
-        return found[1:]
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._reader.join()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        with self.process.stdout as lines:
-            for line in lines:
-                self._lines.put(line)
-        self._lines.put(None)
-
-
-@pytest.fixture
-def booth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
-    """With one microphone, which hears what is played to the loudspeaker "booth"."""
-    with sound_server_for_tests(tmp_path / "sound", monkeypatch) as server:
-        server.add_loudspeaker("booth")
-        yield server
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Program]]:
-    made: list[Program] = []
-
-    def begin(*arguments: object, **env: str) -> Program:
-        made.append(Program(*arguments, **env))
-        return made[-1]
-
-    yield begin
-    for one in made:
-        one.close()
-
-
-Start = Callable[..., Program]
-
-
-def tools_file(folder: Path, *command: str, safe: bool = True) -> Path:
-    path = folder / "tools.json"
-    path.write_text(json.dumps([{**SPEED, "run": {"command": command, "safe": safe}}]))
-    return path
-
-
-def play(booth: SoundServer, recording: Path) -> None:
-    assert booth.play(recording, "booth").wait(DEADLINE) == 0
+from tests.cli.child import COMMAND, DEADLINE, ROOT, assert_refused, edge, environment
+from tests.cli.listen_program import ASKED, SIGNALS, SPOKEN, Start, command_of, on_terminal, play, tools_file
+from tests.live.tools_files import until
 
 
 def test_a_spoken_command_is_answered_once_by_a_call_that_runs(
@@ -139,7 +34,7 @@ def test_a_spoken_command_is_answered_once_by_a_call_that_runs(
     assert outcome == {"ok": True, "output": "{machine} {number} {percent}".format(**call["arguments"])}
     program.until("state", state="listening")
     assert program.leave(signal.SIGTERM) == 143
-    assert [event["event"] for event in program.events].count("answer") == 1
+    assert len(program.told("answer")) == 1
     assert all(event["schema"] == 1 for event in program.events)
 
 
@@ -165,7 +60,7 @@ def test_a_picture_file_stands_in_for_the_camera(booth: SoundServer, start: Star
     play(booth, ASKED)
     answer = program.until("answer")
     assert answer["mode"] == "vision_speech" and answer["usage"]["image_tokens"] > 0
-    (picture,) = [event for event in program.events if event["event"] == "picture"]
+    (picture,) = program.told("picture")
     assert (picture["height"], picture["width"]) == pixels.shape[:2]
     assert program.leave(signal.SIGTERM) == 143
 
@@ -198,13 +93,6 @@ def test_a_signal_while_a_call_runs_ends_the_call(booth: SoundServer, start: Sta
     assert program.leave(signal.SIGINT) == 130
 
 
-def command_of(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def test_without_a_microphone_it_says_what_is_missing_and_waits_for_one(start: Start, tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
     program = start(PULSE_SERVER="unix:/nonexistent", PYTHONPATH=str(tmp_path))
@@ -233,7 +121,7 @@ def test_a_reader_that_goes_away_ends_the_program_quietly(booth: SoundServer) ->
 
 def test_on_a_terminal_a_call_is_asked_about_and_the_terminal_is_given_back(booth: SoundServer, tmp_path: Path) -> None:
     tools = tools_file(tmp_path, "touch", str(tmp_path / "done"), safe=False)
-    with running("listen", "-n", "60", "--tools", tools, on_terminal=("stdin", "stdout", "stderr")) as child:
+    with on_terminal("--tools", tools) as child:
         before = termios.tcgetattr(child.terminal)
         child.wait_for("● listening")
         assert termios.tcgetattr(child.terminal) != before
@@ -260,7 +148,7 @@ def test_on_a_terminal_a_call_is_asked_about_and_the_terminal_is_given_back(boot
 
 
 def test_a_terminal_is_given_back_even_if_the_signal_comes_twice(booth: SoundServer) -> None:
-    with running("listen", on_terminal=("stdin", "stdout", "stderr")) as child:
+    with on_terminal() as child:
         before = termios.tcgetattr(child.terminal)
         child.wait_for("Ctrl-C leave")
         child.signal(signal.SIGTERM)

@@ -1,32 +1,23 @@
 """`edge run --mic` and `--camera`: one question from the devices."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from benchmarks.demo import __main__ as demo
 from benchmarks.devices.sound_server import SoundServer
 from tests.cli.child import assert_refused, edge, running
-from tests.devices.sound_server import sound_server_for_tests
+from tests.cli.listen_program import SPOKEN, play
 
-DISPLAY, SPOKEN = demo.FOLDER / "display.jpg", demo.FOLDER / "command.wav"
-
-
-@pytest.fixture
-def booth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
-    with sound_server_for_tests(tmp_path / "sound", monkeypatch) as server:
-        server.add_loudspeaker("booth")
-        yield server
+DISPLAY = demo.FOLDER / "display.jpg"
 
 
 def test_the_next_words_are_the_question(booth: SoundServer) -> None:
     with running("run", "--mic", "-n", 60, "--tools", demo.FOLDER / "tools.json", on_terminal=("stderr",)) as child:
         child.wait_for("listening")
-        booth.play(SPOKEN, "booth").wait()
+        play(booth, SPOKEN)
         child.wait_for("hearing you")
         assert child.finish() == 0
         assert child.process.stdout
