@@ -23,6 +23,7 @@ def export(
         Path | None,
         typer.Option(help="With --recipe: folder of texts, or of labels.jsonl with recordings and pictures."),
     ] = None,
+    max_kl: Annotated[float, typer.Option(help="With --recipe: nats a token that no mode may lose more of.")] = 0.5,
     bits: Annotated[int, typer.Option(help="Bits per weight: 4, 8, or 32 for unquantised.")] = 4,
     block: Annotated[int, typer.Option(help="Weights per scale: 32, 64 or 128.")] = 128,
     symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
@@ -63,6 +64,7 @@ def export(
         encoder_bits,
         recipe,
         calibrate,
+        max_kl,
     )
     plan = plan_export(source, options)
     if limit:  # after the plan, which refuses a hopeless limit with numbers
@@ -73,6 +75,25 @@ def export(
     with bytes_progress("exporting") as update:
         report = run_export(plan, out, lambda p: update(p.done_bytes, p.total_bytes, p.name))
     _show_report(report, plan, as_json)
+
+
+def _show_fidelity(out: Path) -> None:
+    """What calibration measured, if it did."""
+    import json
+
+    from rich.table import Table
+
+    if not (out / "fidelity.json").exists():
+        return
+    told = json.loads((out / "fidelity.json").read_bytes())
+    table = Table(title="against the checkpoint, over text, recordings and pictures kept apart", title_justify="left")
+    for column in ("mode", "tokens", "KL", "same first choice", "perplexity"):
+        table.add_column(column, justify="left" if column == "mode" else "right")
+    for mode, of in told["modes"].items():
+        known = of["perplexity"] is not None
+        perplexity = f"{of['exact_perplexity']:.2f} → {of['perplexity']:.2f}" if known else ""
+        table.add_row(mode, f"{of['tokens']:,}", f"{of['kl']:.3f}", f"{of['top1']:.1%}", perplexity)
+    stderr().print(table)
 
 
 def _limit_memory(limit: int) -> None:
@@ -122,6 +143,7 @@ def _show_report(report: "ExportReport", plan: "ExportPlan", as_json: bool) -> N
             "unused_tensors": plan.unused,
         }
         typer.echo(json.dumps(fields))
+    _show_fidelity(report.out)
     resumed = f", {size(report.resumed_bytes)} of it from an interrupted run" if report.resumed_bytes else ""
     say(
         f"wrote {report.out}: {size(report.bundle_bytes)} in {report.seconds:.1f} s{resumed}, "

@@ -80,6 +80,7 @@ def _write_files(
         from quant.gptq import quantise_gptq
 
         solved, fidelity = calibrate(plan, calibration, quantise_gptq, _told(plan, progress))
+        fidelity.check(plan.options.max_kl)
     with WeightsWriter(weights, journal, fingerprint) as writer:
         for weight in writer.write(plan.weights, plan.checkpoint, solved):
             done = weight.sections[-1].end

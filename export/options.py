@@ -32,7 +32,9 @@ class ExportOptions:
     named: str = ""
     """A recipe of `export.recipes` for the body, which is calibrated then; `bits` and `block` are those of the rest."""
     calibration: Path | None = None
-    """A folder of texts to calibrate with instead of the default ones."""
+    """A folder of texts, or of labels.jsonl with recordings and pictures, instead of the default ones."""
+    max_kl: float = 0.5
+    """Nats a token that a calibrated export may lose in any mode."""
 
     @property
     def calibrated(self) -> NamedRecipe | None:

@@ -19,6 +19,8 @@ SLAB = 1 << 16
 """Weights per pass: a quarter of a megabyte of float32 stays in cache through all candidates."""
 
 TINY = np.finfo(np.float32).tiny
+SMALLEST = np.float32(1e-30)
+"""Blocks with smaller weights only are left to round to nearest: the runtime reads denormal scales as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,18 @@ def search_ranges(
 def _search(weights: np.ndarray, heavy: np.ndarray, bits: int, symmetric: bool) -> _Ranges:
     plain = _round_to_nearest(weights, bits, symmetric)
     size = np.abs(weights).max(axis=1)
-    size = np.where(size < TINY, np.float32(1), size)
+    large = size >= SMALLEST
+    inverse = np.divide(1, size, out=np.zeros_like(size), where=large)
     # divided by its largest weight, no row overflows or vanishes when it is squared
-    unit = weights / size[:, None]
-    best = _Ranges(plain.scales / size, plain.zeros)
+    unit = weights * inverse[:, None]
+    best = _Ranges(plain.scales * inverse, plain.zeros)
     first = error = _error(unit, best, heavy, bits)
     for ranges in _candidates(unit, bits, symmetric):
         error, best = _better(error, best, _refitted(unit, ranges, heavy, bits), unit, heavy, bits)
     for _ in range(POLISHES):
         error, best = _better(error, best, _refitted(unit, best, heavy, bits), unit, heavy, bits)
-    scales = best.scales * size
-    # the runtime reads denormal numbers as 0
-    gained = (error < first) & (np.abs(scales) >= TINY)
-    return _Ranges(np.where(gained, scales, plain.scales), np.where(gained, best.zeros, plain.zeros))
+    gained = (error < first) & large
+    return _Ranges(np.where(gained, best.scales * size, plain.scales), np.where(gained, best.zeros, plain.zeros))
 
 
 def _round_to_nearest(weights: np.ndarray, bits: int, symmetric: bool) -> _Ranges:
@@ -96,7 +97,7 @@ def _candidates(unit: np.ndarray, bits: int, symmetric: bool) -> Iterator[_Range
         for cut, levels in product(CUTS, (-middle, middle - 1)):
             yield _Ranges(extreme * np.float32(cut) / levels, np.full_like(low, middle))
         return
-    for below, above in product(np.float32(CUTS), np.float32(CUTS)):
+    for below, above in product(CUTS, CUTS):
         scales = (high * above - low * below) / top
         zeros = np.divide(-low * below, scales, out=np.zeros_like(low), where=scales > 0)
         yield _Ranges(scales, np.clip(np.rint(zeros), 0, top))
@@ -135,4 +136,5 @@ def _error(unit: np.ndarray, ranges: _Ranges, heavy: np.ndarray, bits: int) -> n
     off = _steps(unit, ranges, bits)
     off *= ranges.scales[:, None]
     off -= unit
-    return np.einsum("nk,nk,k->n", off, off, heavy)
+    error: np.ndarray = np.einsum("nk,nk,k->n", off, off, heavy)
+    return error

@@ -19,7 +19,7 @@ class Feedback:
     """How errors of earlier columns are made up for: column k is rounded as w_k + Σ_{j<k} (w_j − ŵ_j) m[j, k].
 
     X Xᵀ + λ = U D Uᵀ with U unit upper triangular and D diagonal; `m` is U as float32 [K, K]. This is GPTQ without
-    an inverse (Chee et al. 2023, QuIP, theorem 6: LDLQ and GPTQ round alike).
+    an inverse (Chee et al. 2023, QuIP, show that their LDLQ rounds as GPTQ does).
     """
 
     m: np.ndarray

@@ -5,17 +5,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from edge.errors import CheckpointError
 from export.calibration.predictions import Predictions
-
-FILE = "fidelity.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModeFidelity:
     """Over `tokens` held-out tokens. `kl`: nats a token, of the checkpoint's prediction against the bundle's; `top1`:
     share of tokens that both find most likely; perplexities where the next token is known, else None; `same_tokens`:
-    how many from the start of a sequence agree, the median; `drift`: relative distance of the hidden states after each
-    layer."""
+    how many from the start of a sequence agree, the median; `drift`: relative distance of the hidden states before the
+    first layer and after each."""
 
     tokens: int
     kl: float
@@ -26,9 +25,11 @@ class ModeFidelity:
     drift: list[float]
 
     @property
-    def worst_layer(self) -> int:
+    def worst(self) -> str:
         """Where the distance grows most."""
-        return int(np.argmax(np.diff([0.0, *self.drift])))
+        growth = np.diff([0.0, *self.drift])
+        worst = int(growth.argmax())
+        return f"layer {worst - 1}" if worst else "what comes before the first layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class Fidelity:
     recipe: str
     modes: dict[str, ModeFidelity]
     errors: dict[str, float]
+
+    def check(self, max_kl: float) -> None:
+        """Raises CheckpointError for the first mode that lost more than `max_kl`."""
+        for name, mode in self.modes.items():
+            if not mode.kl <= max_kl:  # nan is too much as well
+                raise CheckpointError(
+                    f"the mode {name} would lose too much: KL {mode.kl:.3f} nats a token, {max_kl:g} are allowed; "
+                    f"most is lost in {mode.worst}",
+                    "choose --recipe faithful, or allow more with --max-kl",
+                )
 
     def to_json(self) -> bytes:
         return json.dumps({"schema": 1} | asdict(self), indent=1).encode()

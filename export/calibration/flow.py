@@ -43,7 +43,7 @@ class Flow:
     math: LayerMath
     spans: Sequence[Span]
     drift: list[float] = field(default_factory=list)
-    """After each layer, how far the seen stream is from the exact one: relative, over held-out tokens."""
+    """How far the seen stream is from the exact one, before the first layer and after each; of held-out tokens."""
     _r: dict[str, np.ndarray] = field(default_factory=dict)
     _u: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -59,17 +59,18 @@ class Flow:
     def open(self, layer: int) -> None:
         """Goes to the beginning of `layer`."""
         spec, told = self.math.spec, self.folder / f"drift.{self.mode}.json"
-        self.drift = json.loads(told.read_bytes())[:layer] if layer else []
+        self.drift = json.loads(told.read_bytes())[: layer + 1] if layer else []
         wide = max(spec.qkv_rows[0], spec.intermediate_size)
         for kind in KINDS:
             before = np.load(self.folder / self._file(layer, kind), mmap_mode="r")
             self._r[kind] = self._scratch(f"r.{kind}", before.shape[1])
             self._r[kind][:] = before
             self._u[kind] = self._scratch(f"u.{kind}", wide)
+        self.drift = self.drift or [self._distance()]
 
     def close(self, layer: int) -> None:
         """`layer` is done: its result is what the next one begins with, also after a stop."""
-        self.drift = [*self.drift[:layer], self._distance()]
+        self.drift = [*self.drift, self._distance()]
         write_bytes_durably(self.folder / f"drift.{self.mode}.json", json.dumps(self.drift).encode())
         for kind in KINDS:
             beside = self.folder / f"next.{self.mode}.{kind}.npy"
