@@ -1,0 +1,57 @@
+"""Calibration of a model with ears and eyes: each mode through its own encoders, projectors and adapters."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import CheckpointError
+from export.calibration import text_flow
+from export.exporter import run_export
+from export.options import ExportOptions
+from export.plan import plan_export
+from export.weights import encode
+from quant.channel import quantise_channels
+from tests.multimodal_checkpoints import write_native
+
+OPTIONS = ExportOptions(named="balanced")
+UP = "model.embed_tokens_extend.image_embed.img_projection_up.weight"
+
+
+@pytest.fixture(autouse=True)
+def few_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_flow, "LEARNED", 6)
+    monkeypatch.setattr(text_flow, "HELD_OUT", 2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_native(tmp_path_factory.mktemp("calibrated") / "checkpoint")
+
+
+def test_every_mode_is_measured_and_its_adapter_is_calibrated(checkpoint: Path, tmp_path: Path) -> None:
+    run_export(plan_export(checkpoint, OPTIONS), tmp_path / "bundle")
+    told = json.loads((tmp_path / "bundle" / "fidelity.json").read_bytes())
+    assert set(told["modes"]) == {"text", "speech", "vision"}
+    for mode in told["modes"].values():
+        assert 0 < mode["kl"] < 0.25 and mode["tokens"] > 100
+    for name in ("layers.0.v", "lora.speech.layers.0.qkv.A", "lora.vision.layers.1.down.B"):
+        assert 0 < told["errors"][name] < 0.2
+
+
+def test_one_damaged_matrix_of_a_projector_is_noticed_in_its_mode(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_export(checkpoint, OPTIONS)
+    rows = plan.checkpoint.tensors[UP].shape
+    wrong = plan.checkpoint.rows(UP, 0, rows[0])
+
+    def damaged(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, scales = quantise_channels(weights)
+        return (values, scales * 30) if weights.shape == wrong.shape and (weights == wrong).all() else (values, scales)
+
+    monkeypatch.setattr(encode, "quantise_channels", damaged)
+    with pytest.raises(CheckpointError, match="in the mode vision, what comes before the first layer would be"):
+        run_export(plan, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
