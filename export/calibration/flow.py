@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.bundle.files import write_bytes_durably
 from export.calibration.layer import LayerMath
+from export.calibration.rows_file import RowsFile
 
 EXACT, SEEN = "exact", "seen"
 """Through the checkpoint's own matrices, and through what they have become so far."""
@@ -44,17 +45,16 @@ class Flow:
     spans: Sequence[Span]
     drift: list[float] = field(default_factory=list)
     """How far the seen stream is from the exact one, before the first layer and after each; of held-out tokens."""
-    _r: dict[str, np.ndarray] = field(default_factory=dict)
-    _u: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def tokens(self) -> int:
-        return max(span.stop for span in self.spans)
+    _r: dict[str, RowsFile] = field(default_factory=dict)
+    _u: dict[str, RowsFile] = field(default_factory=dict)
 
     def begin(self, states: dict[str, np.ndarray]) -> None:
         """The residual stream before the first layer, [tokens, hidden] of each kind."""
         for kind, rows in states.items():
-            np.save(self.folder / self._file(0, kind), rows.astype(np.float32))
+            made = RowsFile(self.folder / f"{self.mode}.{kind}.r", rows.shape[1])
+            made.write(0, rows)
+            made.sync()
+            made.path.rename(self._file(0, kind))
 
     def open(self, layer: int) -> None:
         """Goes to the beginning of `layer`."""
@@ -62,10 +62,9 @@ class Flow:
         self.drift = json.loads(told.read_bytes())[: layer + 1] if layer else []
         wide = max(spec.qkv_rows[0], spec.intermediate_size)
         for kind in KINDS:
-            before = np.load(self.folder / self._file(layer, kind), mmap_mode="r")
-            self._r[kind] = self._scratch(f"r.{kind}", before.shape[1])
-            self._r[kind][:] = before
-            self._u[kind] = self._scratch(f"u.{kind}", wide)
+            before = RowsFile(self._file(layer, kind), spec.hidden_size)
+            self._r[kind] = before.copy_to(self.folder / f"{self.mode}.{kind}.r")
+            self._u[kind] = RowsFile(self.folder / f"{self.mode}.{kind}.u", wide)
         self.drift = self.drift or [self._distance()]
 
     def close(self, layer: int) -> None:
@@ -73,41 +72,38 @@ class Flow:
         self.drift = [*self.drift, self._distance()]
         write_bytes_durably(self.folder / f"drift.{self.mode}.json", json.dumps(self.drift).encode())
         for kind in KINDS:
-            beside = self.folder / f"next.{self.mode}.{kind}.npy"
-            np.save(beside, self._r[kind])
-            beside.rename(self.folder / self._file(layer + 1, kind))
+            self._r[kind].sync()
+            self._r[kind].path.rename(self._file(layer + 1, kind))
 
     def leave(self, layer: int) -> None:
         """Nothing will begin with `layer` again: all flows have what comes after it."""
         for kind in KINDS:
-            (self.folder / self._file(layer, kind)).unlink(missing_ok=True)
+            self._file(layer, kind).unlink(missing_ok=True)
 
     def reached(self, layer: int) -> bool:
         """Whether `layer` can be begun."""
-        return all((self.folder / self._file(layer, kind)).exists() for kind in KINDS)
+        return all(self._file(layer, kind).exists() for kind in KINDS)
 
     def input(self, role: str, kind: str, span: Span, gain: np.ndarray | None) -> np.ndarray:
         """float32 [T, K]: what the matrix `role` of the open layer reads; `gain` is the norm before it, if any."""
         if gain is not None:
-            return self.math.normed(self._r[kind][span.start : span.stop], gain)
+            return self.math.normed(self.residual(kind, span), gain)
         width = self.math.spec.qkv_rows[0] if role == "attention_out" else self.math.spec.intermediate_size
-        return self._u[kind][span.start : span.stop, :width]
+        return self._u[kind].read(span.start, span.stop)[:, :width]
 
     def take(self, role: str, kind: str, span: Span, product: np.ndarray) -> None:
         """What the matrix made of its input, [T, N], goes on its way."""
-        rows = slice(span.start, span.stop)
-        if role == "qkv":
-            made = self.math.attended(product)
-            self._u[kind][rows, : made.shape[1]] = made
-        elif role == "gate_up":
-            made = self.math.gated(product)
-            self._u[kind][rows, : made.shape[1]] = made
-        else:
-            self._r[kind][rows] += product * np.float32(self.math.spec.residual_multiplier)
+        if role in ("attention_out", "down"):
+            more = product * np.float32(self.math.spec.residual_multiplier)
+            self._r[kind].write(span.start, self.residual(kind, span) + more)
+            return
+        made = self.math.attended(product) if role == "qkv" else self.math.gated(product)
+        padding = self._u[kind].width - made.shape[1]
+        self._u[kind].write(span.start, np.pad(made, ((0, 0), (0, padding))))
 
     def residual(self, kind: str, span: Span) -> np.ndarray:
         """[T, hidden] of the open layer, as far as it has come."""
-        return self._r[kind][span.start : span.stop]
+        return self._r[kind].read(span.start, span.stop)
 
     def _distance(self) -> float:
         apart = size = 0.0
@@ -118,9 +114,5 @@ class Flow:
                 size += float(np.square(exact, dtype=np.float64).sum())
         return float(np.sqrt(apart / size)) if size else 0.0
 
-    def _file(self, layer: int, kind: str) -> str:
-        return f"{layer}.{self.mode}.{kind}.npy"
-
-    def _scratch(self, name: str, width: int) -> np.ndarray:
-        path = self.folder / f"scratch.{self.mode}.{name}.npy"
-        return np.lib.format.open_memmap(path, "w+", np.float32, (self.tokens, width))
+    def _file(self, layer: int, kind: str) -> Path:
+        return self.folder / f"{self.mode}.{kind}.{layer}"
