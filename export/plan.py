@@ -31,6 +31,9 @@ VERSION = 2
 BASE_RAM = 200 << 20
 """Interpreter, numpy, onnx and graph, measured 160 MB."""
 
+CALIBRATION_RAM = 150 << 20
+"""Tokenizer, encoders of a small model, and what flows through a layer for one sequence."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
@@ -84,7 +87,13 @@ class ExportPlan:
         transposed = max(
             (w.values.length for w in self.weights if isinstance(w.source.format, ChannelFormat)), default=0
         )
-        return BASE_RAM + slabs + 2 * scales + transposed
+        return BASE_RAM + max(slabs + 2 * scales + transposed, self._calibration_ram)
+
+    @property
+    def _calibration_ram(self) -> int:
+        """Sums over a matrix's inputs, their factor and its copies in float64; a matrix in float32 and its errors."""
+        sizes = [(weight.source.rows, weight.source.columns) for weight in self.solved]
+        return max((CALIBRATION_RAM + 30 * k**2 + 12 * n * k for n, k in sizes), default=0)
 
     def groups(self) -> list[TensorGroup]:
         """The quantisation table, one row per group and format."""

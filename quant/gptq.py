@@ -15,7 +15,7 @@ def quantise_gptq(weights: np.ndarray, fmt: BlockFormat, statistics: Statistics)
     """float32 [n, K] and the statistics of what it reads -> packed blocks and the relative error of the output.
 
     Columns are rounded in their order; where a block begins, its scale and zero point are chosen for the weights as
-    the errors so far have changed them. Deterministic, independent of ROWS.
+    the errors so far have changed them. Deterministic.
     """
     parts = [_round(weights[start : start + ROWS], fmt, statistics) for start in range(0, len(weights), ROWS)]
     levels, scales, zeros = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -1,8 +1,7 @@
-"""What a model predicts for every token of a text, and how far another one is from it: shared by all runtimes."""
+"""How far the predictions of two models are apart, token by token, whatever computed them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -33,32 +32,27 @@ def windows(ids: list[int], window: int = WINDOW) -> list[np.ndarray]:
     return [piece for piece in pieces if len(piece) > 1]
 
 
-def write_reference(path: Path, logits: Logits, ids: list[int]) -> None:
-    """Log-probabilities float32 [predictions, vocab], for `judge`."""
-    rows = np.concatenate([_log_softmax(logits(piece))[:-1] for piece in windows(ids)])
-    np.save(path, rows.astype(np.float32))
+def logprobs(logits: Logits, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """float64 [n - 1, vocab] of every piece: what is predicted of all its tokens but the first."""
+    for piece in pieces:
+        rows = logits(piece)[:-1]
+        shifted = rows.astype(np.float64) - rows.max(axis=1, keepdims=True)
+        yield shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def judge(reference: np.ndarray, logits: Logits, ids: list[int]) -> Fidelity:
-    """`reference` is what `write_reference` wrote for the same `ids`."""
-    start, losses, true, divergences, same = 0, [], [], [], []
-    for piece in windows(ids):
-        p, q = reference[start : start + len(piece) - 1].astype(np.float64), _log_softmax(logits(piece))[:-1]
+def judge(pieces: list[np.ndarray], reference: Iterable[np.ndarray], candidate: Iterable[np.ndarray]) -> Fidelity:
+    """Both give log-probabilities [n - 1, vocab] of every piece."""
+    true, losses, divergences, same = [], [], [], []
+    for piece, p, q in zip(pieces, reference, candidate, strict=True):
         following = np.arange(len(q)), piece[1:]
         true.append(-p[following])
         losses.append(-q[following])
         divergences.append((np.exp(p) * (p - q)).sum(axis=1))
         same.append(p.argmax(axis=1) == q.argmax(axis=1))
-        start += len(q)
     return Fidelity(
-        start,
+        sum(map(len, same)),
         float(np.exp(np.concatenate(true).mean())),
         float(np.exp(np.concatenate(losses).mean())),
         float(np.concatenate(divergences).mean()),
         float(np.concatenate(same).mean()),
     )
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
