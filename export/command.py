@@ -119,6 +119,8 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
     table.add_section()
     table.add_row("in all", str(len(plan.weights)), spec.architecture, "", size(plan.weights_bytes))
     stderr().print(table)
+    if recipe := plan.options.calibrated:
+        say(f"recipe {plan.options.named}: {recipe.trade}")
     say(f"reads {size(plan.source_bytes)}, needs about {size(plan.peak_ram)} of memory")
     if unused := plan.unused:
         more = ", …" if len(unused) > 3 else ""

@@ -26,7 +26,7 @@ VALUES = {"v": (8, 128)}
 """The values of attention are a thirtieth of a layer and cost a third of the divergence in int4."""
 
 NAMED = {
-    "fast": NamedRecipe(128, "4.4 bits: the least memory", VALUES),
-    "balanced": NamedRecipe(64, "4.7 bits", VALUES),
-    "faithful": NamedRecipe(32, "5.2 bits", VALUES),
+    "fast": NamedRecipe(128, "4.4 bits; SmolLM2-135M loses KL 0.095, without calibration 0.361", VALUES),
+    "balanced": NamedRecipe(64, "4.7 bits; KL 0.074", VALUES),
+    "faithful": NamedRecipe(32, "5.2 bits; KL 0.053", VALUES),
 }

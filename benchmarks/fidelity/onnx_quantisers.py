@@ -1,8 +1,14 @@
-"""onnxruntime's own weight quantisers on our float32 graph, run as plain ONNX models."""
+"""onnxruntime's own weight quantisers on our float32 graph, run as plain ONNX models: needs onnx-ir and torch.
 
+python -m benchmarks.fidelity.onnx_quantisers FLOAT_BUNDLE IDS.json  prints one JSON line for each.
+"""
+
+import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +17,21 @@ import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import matmul_nbits_quantizer as nbits
 
-from benchmarks.fidelity.predictions import Logits
+from benchmarks.fidelity.predictions import Logits, judge, logprobs, windows
 from edge.bundle.bundle import Bundle
 from edge.runtime.rotary import RotaryTables
 
 HEAD = "logits"
+BLOCK = 64
 
 
-def configurations(block: int) -> dict[str, nbits.WeightOnlyQuantConfig]:
-    """Asymmetric where the tool can."""
+def configurations() -> dict[str, tuple[nbits.WeightOnlyQuantConfig, int]]:
+    """With their blocks; asymmetric. k_quant has blocks of 32 only."""
+    nearest = nbits.DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=False, accuracy_level=4)
     return {
-        "round to nearest": nbits.DefaultWeightOnlyQuantConfig(block_size=block, is_symmetric=False, accuracy_level=4),
-        "k_quant": nbits.KQuantWeightOnlyQuantConfig(),
-        "HQQ": nbits.HQQWeightOnlyQuantConfig(block_size=block, bits=4),
+        f"onnxruntime round to nearest, block {BLOCK}": (nearest, BLOCK),
+        "onnxruntime k_quant, block 32": (nbits.KQuantWeightOnlyQuantConfig(), 32),
+        f"onnxruntime HQQ, block {BLOCK}": (nbits.HQQWeightOnlyQuantConfig(block_size=BLOCK, bits=4), BLOCK),
     }
 
 
@@ -82,3 +90,21 @@ def logits_of(path: Path, bundle: Bundle) -> Logits:
         return result
 
     return logits
+
+
+def main(folder: Path, ids: Path) -> None:
+    bundle, pieces = Bundle.open(folder), windows(json.loads(ids.read_text()))
+    model = plain_model(bundle)
+    with tempfile.TemporaryDirectory() as scratch:
+        exact = Path(scratch) / "exact.onnx"
+        onnx.save(model, exact)
+        for name, (configuration, block) in configurations().items():
+            with quantised(model, configuration, block) as path:
+                candidate = logprobs(logits_of(path, bundle), pieces)
+                fidelity = judge(pieces, logprobs(logits_of(exact, bundle), pieces), candidate)
+            bits = 4 + (32 + 4) / block
+            print(json.dumps({"name": name, "bits": bits, **asdict(fidelity)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:3]))
