@@ -56,10 +56,11 @@ class ExportOptions:
         return Recipe(self._format(self.bits), self._format(head), self._format(embedding), encoder_format)
 
     def _calibrated(self, named: NamedRecipe) -> Recipe:
-        body, head = named.body(self.symmetric), self._format(self.head_bits or 8)
+        body = named.body(self.symmetric)
+        head = BlockFormat(*named.head, self.symmetric) if self.head_bits is None else self._format(self.head_bits)
         embedding = head if self.embedding_bits is None else self._format(self.embedding_bits)
         encoder = FloatFormat() if self.encoder_bits == FLOAT_BITS else ChannelFormat()
-        return Recipe(body, head, embedding, encoder, named.raised(self.symmetric))
+        return Recipe(body, head, embedding, encoder, named.raised(self.symmetric), fitted=True)
 
     def _format(self, bits: int) -> WeightFormat:
         if bits == FLOAT_BITS:

@@ -1,6 +1,6 @@
 """How a weight is stored: in blocks for MatMulNBits, per channel for int8 GEMM, or as floats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BITS = (4, 8)
 BLOCKS = (32, 64, 128)
@@ -61,3 +61,12 @@ class FloatFormat:
 
 
 WeightFormat = BlockFormat | ChannelFormat | FloatFormat
+
+
+def fitting(fmt: WeightFormat, columns: int) -> WeightFormat:
+    """With the largest block up to the wanted one that cuts `columns` without padding, which would be read for
+    nothing; smaller blocks are more exact as well."""
+    if not isinstance(fmt, BlockFormat):
+        return fmt
+    blocks = [block for block in BLOCKS if block <= fmt.block and columns % block == 0]
+    return replace(fmt, block=max(blocks, default=min(BLOCKS)))

@@ -1,7 +1,6 @@
 """The adapters' matrices: constants of the graph of their mode, quantised like the layers they stand beside."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from export.architectures.phi4_multimodal import Adapter
 from export.architectures.spec import DecoderSpec
@@ -9,7 +8,7 @@ from export.architectures.weight_table import WeightTable
 from export.architectures.weights import FAST
 from export.sources.checkpoint import TensorInfo
 from export.weights.layout import WeightSource
-from quant.formats import BLOCKS, BlockFormat, ChannelFormat, WeightFormat
+from quant.formats import ChannelFormat, WeightFormat, fitting
 
 
 def adapter_weights(
@@ -27,7 +26,7 @@ def adapter_weights(
             for matrix, (rows, columns) in _shapes(spec).items():
                 name = f"lora.{adapter.name}.layers.{index}.{matrix}"
                 table.matrix(f"{name}.A{suffix}", group, (f"{name}.A",), adapter.rank, columns, fmt)
-                narrow = _fitting(fmt, adapter.rank)
+                narrow = fitting(fmt, adapter.rank)
                 table.matrix(f"{name}.B{suffix}", group, (f"{name}.B",), rows, adapter.rank, narrow, adapter.scale)
     return table.sources
 
@@ -41,11 +40,3 @@ def _shapes(spec: DecoderSpec) -> dict[str, tuple[int, int]]:
         "gate_up": (2 * wide, hidden),
         "down": (hidden, wide),
     }
-
-
-def _fitting(fmt: WeightFormat, columns: int) -> WeightFormat:
-    """The largest block up to the wanted one that cuts `columns` without padding, which would be read for nothing."""
-    if not isinstance(fmt, BlockFormat):
-        return fmt
-    blocks = [block for block in BLOCKS if block <= fmt.block and columns % block == 0]
-    return replace(fmt, block=max(blocks, default=min(BLOCKS)))

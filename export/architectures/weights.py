@@ -7,7 +7,7 @@ from export.architectures.spec import DecoderSpec
 from export.architectures.weight_table import WeightTable
 from export.sources.checkpoint import TensorInfo
 from export.weights.layout import WeightSource
-from quant.formats import ChannelFormat, WeightFormat
+from quant.formats import ChannelFormat, WeightFormat, fitting
 
 FAST = ".int8"
 """Suffix of the second copy of a matrix, in int8 per channel, that only prefill reads."""
@@ -27,9 +27,13 @@ class Recipe:
     encoder: WeightFormat
     raised: Mapping[str, WeightFormat] = field(default_factory=dict)
 
-    def of(self, layer: int, matrix: str) -> WeightFormat:
+    fitted: bool = False
+    """Blocks get smaller where they would need padding."""
+
+    def of(self, layer: int, matrix: str, columns: int) -> WeightFormat:
         """The format of q and k (qk), v, attention_out, gate_up or down."""
-        return self.raised.get(f"layers.{layer}.{matrix}") or self.raised.get(matrix) or self.body
+        fmt = self.raised.get(f"layers.{layer}.{matrix}") or self.raised.get(matrix) or self.body
+        return fitting(fmt, columns) if self.fitted else fmt
 
 
 def decoder_weights(
@@ -74,15 +78,15 @@ def _linears(table: WeightTable, spec: DecoderSpec, index: int, recipe: Recipe, 
     layer, name, hidden = spec.layer_tensors[index], f"layers.{index}", spec.hidden_size
     attention, mlp = ("prefill", "prefill") if suffix else ("attention", "mlp")
     inner, wide, rows = spec.heads * spec.head_size, spec.intermediate_size, sum(spec.qkv_rows)
-    qk, v = recipe.of(index, "qk"), recipe.of(index, "v")
+    qk, v = recipe.of(index, "qk", hidden), recipe.of(index, "v", hidden)
     if qk == v:
         table.matrix(f"{name}.qkv{suffix}", attention, layer.qkv, rows, hidden, qk)
     else:
         first = rows - spec.qkv_rows[2]
         table.matrix(f"{name}.qk{suffix}", attention, layer.qkv, rows, hidden, qk, only=first)
         table.matrix(f"{name}.v{suffix}", attention, layer.qkv, rows, hidden, v, first=first, only=spec.qkv_rows[2])
-    out = recipe.of(index, "attention_out")
+    out = recipe.of(index, "attention_out", inner)
     table.matrix(f"{name}.attention_out{suffix}", attention, (layer.attention_out,), hidden, inner, out)
-    gate_up = recipe.of(index, "gate_up")
+    gate_up = recipe.of(index, "gate_up", hidden)
     table.matrix(f"{name}.gate_up{suffix}", mlp, layer.gate_up, 2 * wide, hidden, gate_up)
-    table.matrix(f"{name}.down{suffix}", mlp, (layer.down,), hidden, wide, recipe.of(index, "down"))
+    table.matrix(f"{name}.down{suffix}", mlp, (layer.down,), hidden, wide, recipe.of(index, "down", wide))
