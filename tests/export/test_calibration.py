@@ -79,7 +79,7 @@ def test_a_killed_export_goes_on_and_ends_with_the_same_bytes(
 
 def test_a_bundle_that_loses_too_much_is_not_made(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"the mode text would lose too much: KL .* most is lost in layer \d"):
-        run_export(plan_export(checkpoint, ExportOptions(named="fast", max_kl=1e-9)), tmp_path / "bundle")
+        run_export(plan_export(checkpoint, ExportOptions(named="balanced", max_kl=1e-9)), tmp_path / "bundle")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"], "nothing is left, not even a hidden directory"
 
 
@@ -112,3 +112,11 @@ def test_a_folder_without_texts_is_refused(checkpoint: Path, tmp_path: Path) -> 
 def test_a_wish_that_means_nothing_is_refused(checkpoint: Path, options: ExportOptions, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         plan_export(checkpoint, options)
+
+
+@pytest.mark.parametrize(("width", "block"), [(128, 128), (192, 64), (160, 32)])
+def test_blocks_are_as_large_as_fits_without_padding(tmp_path: Path, width: int, block: int) -> None:
+    changes = {"hidden_size": width, "num_attention_heads": 4, "head_dim": 32, "intermediate_size": 256}
+    checkpoint = random_checkpoint(tmp_path / "checkpoint", "llama", **changes)
+    formats = {weight.source.name: weight.source.format for weight in plan_export(checkpoint, OPTIONS).weights}
+    assert (formats["layers.0.qk"].block, formats["layers.0.down"].block) == (block, 128)
