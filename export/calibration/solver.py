@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from quant.statistics import Statistics
 
 from export.architectures.spec import DecoderSpec
 from export.architectures.weights import stored_as
@@ -16,6 +15,7 @@ from export.weights.encode import read_rows
 from export.weights.layout import PlacedWeight
 from quant.formats import BlockFormat
 from quant.packing import PackedRows, dequantise
+from quant.statistics import Statistics
 
 ROLES = ("qkv", "attention_out", "gate_up", "down")
 NORM_BEFORE = {"qkv": "input_norm", "gate_up": "mlp_norm"}
