@@ -40,6 +40,8 @@ class ExportOptions:
     def calibrated(self) -> NamedRecipe | None:
         if self.named and self.named not in NAMED:
             raise UsageError(f"there is no recipe {self.named!r}", f"choose {', '.join(NAMED)}")
+        if self.named and self.bits != 4:
+            raise UsageError("a recipe decides about the bits itself", "leave out --bits, or --recipe")
         if self.calibration and not self.named:
             raise UsageError("texts to calibrate with need a recipe", "add --recipe balanced")
         return NAMED.get(self.named)

@@ -107,7 +107,11 @@ def test_a_folder_without_texts_is_refused(checkpoint: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(ExportOptions(named="best"), "no recipe 'best'"), (ExportOptions(calibration=Path("texts")), "need a recipe")],
+    [
+        (ExportOptions(named="best"), "no recipe 'best'"),
+        (ExportOptions(named="fast", bits=8), "decides about the bits itself"),
+        (ExportOptions(calibration=Path("texts")), "need a recipe"),
+    ],
 )
 def test_a_wish_that_means_nothing_is_refused(checkpoint: Path, options: ExportOptions, words: str) -> None:
     with pytest.raises(UsageError, match=words):
