@@ -83,9 +83,11 @@ def _show_fidelity(out: Path) -> None:
 
     from rich.table import Table
 
-    if not (out / "fidelity.json").exists():
+    from export.exporter import FIDELITY
+
+    if not (out / FIDELITY).exists():
         return
-    told = json.loads((out / "fidelity.json").read_bytes())
+    told = json.loads((out / FIDELITY).read_bytes())
     table = Table(title="against the checkpoint, over text, recordings and pictures kept apart", title_justify="left")
     for column in ("mode", "tokens", "KL", "same first choice", "perplexity"):
         table.add_column(column, justify="left" if column == "mode" else "right")

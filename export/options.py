@@ -1,6 +1,6 @@
 """What a user decides about an export."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.errors import UsageError
@@ -47,22 +47,22 @@ class ExportOptions:
         return NAMED.get(self.named)
 
     def recipe(self) -> Recipe:
-        if named := self.calibrated:
-            return self._calibrated(named)
+        named = self.calibrated
         head = self.bits if self.head_bits is None else self.head_bits
         embedding = head if self.embedding_bits is None else self.embedding_bits
         encoder = (FLOAT_BITS if self.bits == FLOAT_BITS else 8) if self.encoder_bits is None else self.encoder_bits
         if encoder not in ENCODER_BITS:
             raise UsageError(f"encoders of {encoder} bits are not available", "choose 8 or 32")
         encoder_format = FloatFormat() if encoder == FLOAT_BITS else ChannelFormat()
-        return Recipe(self._format(self.bits), self._format(head), self._format(embedding), encoder_format)
-
-    def _calibrated(self, named: NamedRecipe) -> Recipe:
-        body = named.body(self.symmetric)
-        head = BlockFormat(*named.head, self.symmetric) if self.head_bits is None else self._format(self.head_bits)
-        embedding = head if self.embedding_bits is None else self._format(self.embedding_bits)
-        encoder = FloatFormat() if self.encoder_bits == FLOAT_BITS else ChannelFormat()
-        return Recipe(body, head, embedding, encoder, named.raised(self.symmetric), fitted=True)
+        body, head_format, tables = (self._format(bits) for bits in (self.bits, head, embedding))
+        if named is None:
+            return Recipe(body, head_format, tables, encoder_format)
+        if self.head_bits is None:
+            head_format = replace(head_format, bits=named.head[0], block=named.head[1])
+        if self.embedding_bits is None:
+            tables = head_format
+        raised = {matrix: replace(body, bits=bits, block=block) for matrix, (bits, block) in named.others.items()}
+        return Recipe(replace(body, block=named.block), head_format, tables, encoder_format, raised, fitted=True)
 
     def _format(self, bits: int) -> WeightFormat:
         if bits == FLOAT_BITS:

@@ -15,6 +15,7 @@ from export.architectures.spec import DecoderSpec
 from export.architectures.speech import speech_weights
 from export.architectures.vision import vision_weights
 from export.architectures.weights import decoder_weights, fast_prefill_weights
+from export.calibration.texts import digest
 from export.graphs import GraphPlan, plan_graphs
 from export.manifest import check_manifest
 from export.options import ExportOptions
@@ -111,7 +112,8 @@ class ExportPlan:
 
     def fingerprint(self) -> str:
         formats = [(w.source.name, repr(w.source.format), w.values.offset) for w in self.weights]
-        content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats, self.options.named])
+        calibrated = self.options.named, digest(self.options.calibration)
+        content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats, calibrated])
         return hashlib.sha256(content.encode()).hexdigest()
 
 

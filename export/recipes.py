@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from quant.formats import BlockFormat, WeightFormat
-
 VALUES = {"v": (8, 128)}
 """The values of attention are a thirtieth of a layer and cost a third of the divergence in int4."""
 
@@ -19,12 +17,6 @@ class NamedRecipe:
     """(bits, block), also of a tied embedding."""
     others: Mapping[str, tuple[int, int]] = field(default_factory=lambda: VALUES)
     """(bits, block) of a matrix in every layer: qk, v, attention_out, gate_up or down."""
-
-    def body(self, symmetric: bool) -> BlockFormat:
-        return BlockFormat(4, self.block, symmetric)
-
-    def raised(self, symmetric: bool) -> dict[str, WeightFormat]:
-        return {matrix: BlockFormat(bits, block, symmetric) for matrix, (bits, block) in self.others.items()}
 
 
 NAMED = {

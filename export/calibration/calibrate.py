@@ -37,14 +37,21 @@ def calibrate(
 
 
 def _media_flows(prompts: Prompts, folder: Path) -> Sequence[Flow]:
-    """One for each decoder graph that has an adapter; pictures with speech share that of pictures."""
+    """One for each decoder graph that has an adapter; pictures with speech share that of pictures. What a folder of
+    the user's has nothing for is learned from the default set."""
     plan = prompts.plan
     if plan.media is None:
         return []
     given = plan.options.calibration
-    items = read_labels(given if given and (given / LABELS).exists() else DEFAULT_MEDIA)
-    by_graph: dict[str, list[Item]] = {}
-    for item in items:
+    questions = _by_graph(DEFAULT_MEDIA)
+    if given and (given / LABELS).exists():
+        questions |= _by_graph(given)
+    return [media_flow(prompts, folder, plan.media, graph, items) for graph, items in sorted(questions.items())]
+
+
+def _by_graph(folder: Path) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    for item in read_labels(folder):
         if item.images or item.audio:
-            by_graph.setdefault("vision" if item.images else "speech", []).append(item)
-    return [media_flow(prompts, folder, plan.media, graph, questions) for graph, questions in sorted(by_graph.items())]
+            found.setdefault("vision" if item.images else "speech", []).append(item)
+    return found

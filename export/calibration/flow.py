@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bundle.files import write_bytes_durably
+from edge.bundle.files import fsync_dir, write_bytes_durably
 from export.calibration.layer import LayerMath
 from export.calibration.rows_file import RowsFile
 
@@ -74,6 +74,7 @@ class Flow:
         for kind in KINDS:
             self._r[kind].sync()
             self._r[kind].path.rename(self._file(layer + 1, kind))
+        fsync_dir(self.folder)
 
     def leave(self, layer: int) -> None:
         """Nothing will begin with `layer` again: all flows have what comes after it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.errors import InputError
 from edge.evaluation.labels import Item
 from edge.runtime.encoder import Encoders
 from export.architectures.phi4_multimodal import MediaSpec
@@ -22,13 +23,20 @@ from quant.formats import FloatFormat, WeightFormat
 if TYPE_CHECKING:
     from export.plan import ExportPlan
 
-HELD_OUT = 4
+MEASURED = 4
+"""Every fourth question is only measured, or the last one of fewer."""
 
 
 def media_flow(prompts: Prompts, folder: Path, media: MediaSpec, mode: str, questions: Sequence[Item]) -> Flow:
-    """`mode` is that of the decoder graph, speech or vision; all `questions` belong to it. Every fourth is only
-    measured, and of these what comes after recordings and pictures."""
+    """`mode` is that of the decoder graph, speech or vision; all `questions` belong to it. Some are only measured, and
+    of these what comes after recordings and pictures. Raises InputError for a single question."""
     plan = prompts.plan
+    if len(questions) < 2:
+        raise InputError(
+            f"labels.jsonl has one line for the mode {mode}, and one to learn from and one to measure with are needed",
+            "add lines, or leave that one out",
+        )
+    every = min(MEASURED, len(questions))
     states = {
         kind: [prompts.states(kind, encoders, question) for question in questions]
         for kind, encoders in (
@@ -39,7 +47,7 @@ def media_flow(prompts: Prompts, folder: Path, media: MediaSpec, mode: str, ques
     spans, start = [], 0
     for number, (question, rows) in enumerate(zip(questions, states[EXACT], strict=True)):
         asked = start + prompts.end_of_media(question)
-        spans.append(Span(start, start + len(rows), held_out=number % HELD_OUT == HELD_OUT - 1, asked=asked))
+        spans.append(Span(start, start + len(rows), held_out=number % every == every - 1, asked=asked))
         start += len(rows)
     flow = Flow(folder, mode, LayerMath(plan.spec), spans)
     if not any(flow.reached(layer) for layer in range(plan.spec.layers + 1)):

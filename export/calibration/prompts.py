@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from export.plan import ExportPlan
 
 
+CROPS = 4
+"""Of a picture, at most: more of them show nothing new, and attention takes memory with the square of their tokens."""
+
+
 class Prompts:
     """Turns as the runtime reads them, before the decoder."""
 
@@ -60,7 +64,8 @@ class Prompts:
 
     def _read(self, question: Item) -> tuple[list[int], Attachments]:
         """The prompt and, where it is text, the answer: what is generated flows through the matrices, too."""
-        found = attach(cast("Model", self), question.images, question.audio, None, None, 0)
+        crops = min(CROPS, self._manifest.vision.max_crops) if self._manifest.vision else None
+        found = attach(cast("Model", self), question.images, question.audio, crops, None, 0)
         message = Message("user", question.prompt, media=found.placeholders)
         tools = load_tools(question.tools) if question.tools else None
         answer = question.expected if isinstance(question.expected, str) else dump_calls(question.expected)

@@ -1,5 +1,6 @@
 """Matrices that were quantised with the help of activations, each in a file of its own until the bundle is written."""
 
+import io
 import json
 from pathlib import Path
 
@@ -21,7 +22,9 @@ class SolvedWeights:
     def save(self, name: str, packed: PackedRows, error: float) -> None:
         for array, part in ((packed.values, "values"), (packed.scales, "scales"), (packed.zero_points, "zero_points")):
             if array is not None:
-                np.save(self._file(name, part), array)
+                made = io.BytesIO()
+                np.save(made, array)
+                write_bytes_durably(self._file(name, part), made.getvalue())
         write_bytes_durably(self._error_file(name), json.dumps(error).encode())
 
     def load(self, name: str) -> PackedRows:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +29,13 @@ def text_flow(prompts: Prompts, folder: Path) -> Flow:
     texts = [prompts.tokenizer.encode_text(text) for text in calibration_texts(given)]
     sequences = _cut(list(chain.from_iterable(texts)), half, length)
     chats = _cut(list(chain.from_iterable(_chats(prompts))), half, length)
-    sequences = [one for pair in zip(sequences, chats, strict=False) for one in pair] or sequences
-    if len(sequences) < 2:
-        count = sum(map(len, texts))
-        raise InputError(f"the texts have {count:,} tokens, at least {2 * length:,} are needed", "add more texts")
+    if not sequences:
+        raise InputError(f"the texts have {sum(map(len, texts)):,} tokens, {length:,} are needed", "add more texts")
+    sequences = [one for pair in zip_longest(sequences, chats) for one in pair if one]
     every = max(2, len(sequences) // HELD_OUT)
     spans = []
     for number, sequence in enumerate(sequences):
-        # every fifth, say: odd, so that it is prose and conversation in turn
+        # nine, an odd number, of all: so that it is prose and conversation in turn
         held_out = number % every == every - 1
         spans.append(Span(number * length, (number + 1) * length, held_out, tuple(sequence)))
     flow = Flow(folder, "text", LayerMath(plan.spec), spans)

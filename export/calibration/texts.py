@@ -1,5 +1,6 @@
 """Text that shows a quantiser what flows through a model: a user's own, or what every Python installation carries."""
 
+import hashlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,15 @@ def calibration_texts(folder: Path | None = None) -> list[str]:
             f"{folder} holds no text to calibrate with", f"put files there that end in {', '.join(TEXT_SUFFIXES)}"
         )
     return texts
+
+
+def digest(folder: Path | None) -> str:
+    """Changes with what `folder` holds: an export that is resumed must go on with the same."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []:
+        with path.open("rb") as file:
+            found.update(f"{path}:".encode() + hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
 
 
 def _default() -> Iterator[str]:

@@ -98,6 +98,33 @@ def test_own_texts_are_learned_from(checkpoint: Path, tmp_path: Path) -> None:
     assert told(tmp_path / "own")["errors"] != told(tmp_path / "default")["errors"]
 
 
+def test_an_interrupted_export_does_not_go_on_with_other_texts(checkpoint: Path, tmp_path: Path) -> None:
+    manual = tmp_path / "texts" / "manual.md"
+    manual.parent.mkdir()
+    options = ExportOptions(named="balanced", calibration=manual.parent)
+
+    def interrupted(progress: Progress) -> None:
+        if progress.name == "calibrated layers.1.gate_up":
+            raise KeyboardInterrupt
+
+    manual.write_text("Open the valve slowly. " * 400)
+    with pytest.raises(KeyboardInterrupt):
+        run_export(plan_export(checkpoint, options), tmp_path / "bundle", interrupted)
+    manual.write_text("Close the lid before you start. " * 400)
+    for name in ("bundle", "whole"):
+        run_export(plan_export(checkpoint, options), tmp_path / name)
+    assert told(tmp_path / "bundle")["errors"] == told(tmp_path / "whole")["errors"]
+
+
+def test_a_recipe_heeds_the_other_wishes(checkpoint: Path) -> None:
+    options = ExportOptions(named="faithful", symmetric=True, activation_bits=16, head_bits=4)
+    formats = {weight.source.name: weight.source.format for weight in plan_export(checkpoint, options).weights}
+    down, head = formats["layers.0.down"], formats["embedding"]
+    assert (down.block, down.symmetric, down.activation_bits, head.bits) == (32, True, 16, 4)
+    with pytest.raises(UsageError, match="encoders of 5 bits"):
+        ExportOptions(named="faithful", encoder_bits=5).recipe()
+
+
 def test_a_folder_without_texts_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     with pytest.raises(InputError, match="holds no text"):

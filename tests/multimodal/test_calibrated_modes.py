@@ -1,13 +1,15 @@
 """Calibration of a model with ears and eyes: each mode through its own encoders, projectors and adapters."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.errors import CheckpointError
+from edge.errors import CheckpointError, InputError
 from export.calibration import text_flow
+from export.calibration.texts import DEFAULT_MEDIA
 from export.exporter import run_export
 from export.options import ExportOptions
 from export.plan import plan_export
@@ -38,6 +40,33 @@ def test_every_mode_is_measured_and_its_adapter_is_calibrated(checkpoint: Path, 
         assert 0 < mode["kl"] < 0.25 and mode["tokens"] > 100
     for name in ("layers.0.v", "lora.speech.layers.0.qkv.A", "lora.vision.layers.1.down.B"):
         assert 0 < told["errors"][name] < 0.2
+
+
+def own_recordings(folder: Path, count: int) -> Path:
+    """As `edge listen --keep` leaves them when there is no camera."""
+    folder.mkdir()
+    names = [f"say-{number:02d}.ogg" for number in range(1, count + 1)]
+    for name in names:
+        shutil.copy(DEFAULT_MEDIA / name, folder)
+    (folder / "labels.jsonl").write_text(
+        "".join(json.dumps({"audio": name, "answer": "Yes."}) + "\n" for name in names)
+    )
+    return folder
+
+
+def test_two_recordings_of_ones_own_are_enough_and_pictures_are_those_of_the_default_set(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ExportOptions(named="balanced", calibration=own_recordings(tmp_path / "kept", 2))
+    run_export(plan_export(checkpoint, options), tmp_path / "bundle")
+    modes = json.loads((tmp_path / "bundle" / "fidelity.json").read_bytes())["modes"]
+    assert set(modes) == {"text", "speech", "vision"} and 0 < modes["speech"]["tokens"] < modes["vision"]["tokens"]
+
+
+def test_one_recording_cannot_be_learned_from_and_measured_with(checkpoint: Path, tmp_path: Path) -> None:
+    options = ExportOptions(named="balanced", calibration=own_recordings(tmp_path / "kept", 1))
+    with pytest.raises(InputError, match="one line for the mode speech"):
+        run_export(plan_export(checkpoint, options), tmp_path / "bundle")
 
 
 def test_one_damaged_matrix_of_a_projector_is_noticed_in_its_mode(
