@@ -27,8 +27,8 @@ from tests.cli.listen_program import (
 )
 from tests.live.tools_files import until
 
-LONG_PROMPT = "x" * 20_000
-"""Half a minute of reading for the slow bundle."""
+BUSY = {"thinking": ("--prompt", "x" * 20_000), "answering": ("-n", "20000")}
+"""Half a minute of reading, or of writing, for the slow bundle."""
 
 FROM_OUTSIDE = SIGNALS[:2]
 """A closed terminal, SIGHUP, has a test of its own."""
@@ -62,40 +62,24 @@ def test_a_signal_while_somebody_speaks_ends_the_program(
     assert not program.told("answer")
 
 
+@pytest.mark.parametrize("state", BUSY)
 @pytest.mark.parametrize(("number", "code"), FROM_OUTSIDE)
-def test_a_signal_while_the_model_reads_ends_the_program(
+def test_a_signal_while_the_model_is_at_work_ends_the_program(
     booth: SoundServer,
     start: Start,
     leave: Leave,
     slow_listening_bundle: Path,
     few_words: Path,
+    state: str,
     number: signal.Signals,
     code: int,
 ) -> None:
-    program = start("-b", slow_listening_bundle, "--prompt", LONG_PROMPT)
+    program = start("-b", slow_listening_bundle, *BUSY[state])
     program.until("state", state="listening")
     play(booth, few_words)
-    program.until("state", state="thinking")
+    program.until("state", state=state)
     assert leave(program, number) == code
-    assert not program.told("state", state="answering")
-
-
-@pytest.mark.parametrize(("number", "code"), FROM_OUTSIDE)
-def test_a_signal_in_an_answer_ends_the_program(
-    booth: SoundServer,
-    start: Start,
-    leave: Leave,
-    slow_listening_bundle: Path,
-    few_words: Path,
-    number: signal.Signals,
-    code: int,
-) -> None:
-    program = start("-b", slow_listening_bundle, "-n", 20_000)
-    program.until("state", state="listening")
-    play(booth, few_words)
-    program.until("state", state="answering")
-    assert leave(program, number) == code
-    assert not program.told("answer")
+    assert program.told("state")[-1]["state"] == state and not program.told("answer")
 
 
 @pytest.mark.parametrize(("number", "code"), FROM_OUTSIDE)
