@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge.devices.health import Health
 from edge.errors import DeviceError, InputError
-from edge.live.utterances import SpeechEnded, SpeechStarted, Utterance
+from edge.live.utterances import Dismissed, SpeechEnded, SpeechStarted, Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,8 @@ class Recorder:
                         self._told("hearing you")
                     elif isinstance(event, SpeechEnded):
                         return event.utterance
+                    elif isinstance(event, Dismissed):
+                        self._told("listening: that was no voice")
                 if waited > PATIENCE_S and not ear.speaking:
                     raise InputError(
                         f"nobody spoke for {PATIENCE_S:.0f} s", "is it the right microphone?  edge devices --meter"

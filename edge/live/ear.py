@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edge.live.second_look import SecondLook
 from edge.live.utterances import Event, Listening, Segmenter, SpeechEnded
 from edge.live.voice_activity import WINDOW, VoiceActivity
 
@@ -11,8 +12,9 @@ class Ear:
 
     def __init__(self, listening: Listening | None = None, push_to_talk: bool = False) -> None:
         """Raises DeviceError when the voice detector, which `push_to_talk` does without, is missing."""
-        self._segmenter = Segmenter(listening or Listening())
+        listening = listening or Listening()
         self._voice_activity = None if push_to_talk else VoiceActivity()
+        self._segmenter = Segmenter(listening) if push_to_talk else Segmenter(listening, SecondLook().is_voice)
         self._window = np.zeros(WINDOW, np.float32)
         self._filled = 0  # samples of the window that the next read completes
         self._muted = False

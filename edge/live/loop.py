@@ -19,7 +19,17 @@ from edge.live.outcome import Outcome
 from edge.live.screen import Screen, State
 from edge.live.sentences import sentences
 from edge.live.spoken_turn import SpokenTurn
-from edge.live.utterances import WINDOW, Event, Paused, Resumed, SpeechEnded, SpeechGoesOn, SpeechStarted, Utterance
+from edge.live.utterances import (
+    WINDOW,
+    Dismissed,
+    Event,
+    Paused,
+    Resumed,
+    SpeechEnded,
+    SpeechGoesOn,
+    SpeechStarted,
+    Utterance,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,6 +118,8 @@ class Loop:
                 mind.drop_answer()
             case SpeechEnded(utterance) if turn:
                 self._end(turn, utterance)
+            case Dismissed() if turn:
+                self._give_up()
 
     def told(self, told: Told) -> None:
         """The mind at work."""

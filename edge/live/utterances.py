@@ -1,6 +1,7 @@
 """From windows of sound, each with the probability that somebody speaks, to utterances. There is no clock here:
 time is counted in windows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,8 @@ class Listening:
     """Probability from which a window counts as the first voice."""
     release: float = 0.2
     """Probability from which a window counts as more voice: the middle of a sentence is easier to believe."""
-    certain: float = 0.65
-    """Probability that one window at least must have: more of noise is kept out, and the softest words stay in."""
+    certain: float = 0.9
+    """Probability of one window from which speech is told of at once; until then it waits for its first pause."""
     shortest_s: float = 0.16
     """Seconds of voice before it counts as speech: a click does nothing, a short word such as "eight" has 0.2."""
     pre_roll_s: float = 0.3
@@ -99,7 +100,15 @@ class SpeechEnded:
     utterance: Utterance
 
 
-Event = SpeechStarted | SpeechGoesOn | Paused | Resumed | SpeechEnded
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """What began was no speech after all: nothing comes of it."""
+
+
+Event = SpeechStarted | SpeechGoesOn | Paused | Resumed | SpeechEnded | Dismissed
+
+IsVoice = Callable[[np.ndarray, float], bool]
+"""(samples float32 [N] at 16 kHz, the highest probability in them) to whether somebody speaks."""
 
 
 @dataclass(slots=True)
@@ -110,6 +119,8 @@ class _Voice:
     peak: float = 0.0  # probability
     until: int = 0  # windows kept up to the last voiced one
     started: bool = False
+    confirmed: bool = False
+    doubted: int = 0  # `until` when it was taken for no voice
     held: bool = False
     before: int = 0  # windows kept when the key was pressed
     told: int = 0  # windows kept when SpeechGoesOn was told
@@ -117,10 +128,10 @@ class _Voice:
 
 
 class Segmenter:
-    """Holds `longest_s` of sound at most. Not thread-safe."""
+    """Holds `longest_s` of sound at most. Not thread-safe. `is_voice` has the last word, once for each utterance."""
 
-    def __init__(self, listening: Listening) -> None:
-        self._listening = listening
+    def __init__(self, listening: Listening, is_voice: IsVoice = lambda samples, peak: True) -> None:
+        self._listening, self._is_voice = listening, is_voice
         self._shortest = max(1, _windows(listening.shortest_s))
         self._pause = max(1, _windows(listening.pause_s))
         self._end = max(1, _windows(listening.end_s))
@@ -197,22 +208,39 @@ class Segmenter:
 
     def _more_silence(self) -> list[Event]:
         voice, silence = self._voice, len(self._kept) - self._voice.until
-        if not voice.started:
+        if not voice.started and voice.voiced < self._shortest:
             if silence >= self._pause:
                 self._voice = _Voice()
             return []
-        events: list[Event] = []
-        if silence == self._pause:
-            voice.offered = self._utterance()
-            events.append(Paused(voice.offered))
+        events = self._offer() if silence == self._pause else []
         return events + (self._stop() if silence >= self._end else [])
 
+    def _offer(self) -> list[Event]:
+        """If it is not certain yet that it is a voice, more of it may make it so."""
+        voice, utterance = self._voice, self._utterance()
+        if not self._confirmed(utterance):
+            return []
+        events: list[Event] = [] if voice.started else [SpeechStarted()]
+        voice.started, voice.offered = True, utterance
+        return [*events, Paused(utterance)]
+
+    def _confirmed(self, utterance: Utterance) -> bool:
+        voice = self._voice
+        if not voice.confirmed and voice.doubted != voice.until:
+            voice.confirmed = self._is_voice(utterance.samples, voice.peak)
+            voice.doubted = voice.until
+        return voice.confirmed or voice.held
+
     def _stop(self, cut: bool = False) -> list[Event]:
+        voice = self._voice
         events: list[Event] = []
-        if self._voice.started:
-            utterance = self._voice.offered or self._utterance(cut)
-            self._keep_latest(len(self._kept) - len(utterance.samples) // WINDOW)
-            events.append(SpeechEnded(utterance))
+        if voice.started or (cut and voice.voiced >= self._shortest):
+            utterance = voice.offered or self._utterance(cut)
+            if self._confirmed(utterance):
+                self._keep_latest(len(self._kept) - len(utterance.samples) // WINDOW)
+                events = [SpeechEnded(utterance)] if voice.started else [SpeechStarted(), SpeechEnded(utterance)]
+            elif voice.started:
+                events = [Dismissed()]
         self._voice = _Voice()
         return events
 

@@ -5,10 +5,12 @@ from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.terminal.speech.noises import motor
+from benchmarks.terminal.speech.utterance import draw_no_speech
 from edge.live import voice_activity
 from edge.live.ear import Ear
 from edge.live.utterances import Event, Paused, Resumed, SpeechEnded, SpeechStarted, Utterance
@@ -74,6 +76,14 @@ def test_who_speaks_softly_is_heard_after_who_shouts(say: Say) -> None:
 @pytest.mark.parametrize("level", [0.0, 1e-4, 0.01, 0.3])
 def test_noise_and_silence_are_none(level: float) -> None:
     assert Ear().hear(np.concatenate([room(1.0, level), np.zeros(2 * RATE, np.float32)])) == []
+
+
+def test_sixty_clips_of_noise_music_and_alarms_are_none() -> None:
+    rng = np.random.default_rng(604)
+    for _ in range(60):
+        clip = draw_no_speech(rng, people=False)
+        samples = soxr.resample(clip.samples.astype(np.float32), clip.rate, RATE)
+        assert ended(Ear().hear(said_in_a_room(samples))) == []
 
 
 def test_a_clap_is_none() -> None:

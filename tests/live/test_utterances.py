@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge.errors import UsageError
 from edge.live.utterances import (
     WINDOW,
+    Dismissed,
     Event,
     Listening,
     Paused,
@@ -33,9 +34,15 @@ SHORT = Listening(
 class Scene:
     """A segmenter and the number of windows it got; all samples of window k are k."""
 
-    def __init__(self, listening: Listening = SHORT) -> None:
-        self.segmenter = Segmenter(listening)
+    def __init__(self, listening: Listening = SHORT, is_voice: bool = True) -> None:
+        self.segmenter = Segmenter(listening, self._is_voice)
+        self.is_voice = is_voice
+        self.asked: list[float] = []
         self.windows = 0
+
+    def _is_voice(self, samples: np.ndarray, peak: float) -> bool:
+        self.asked.append(peak)
+        return self.is_voice
 
     def push(self, drawn: str) -> list[Event]:
         events: list[Event] = []
@@ -91,8 +98,52 @@ def test_one_who_goes_on_after_a_pause_is_heard_to_the_end() -> None:
     assert windows_of(ended.utterance) == list(range(12))
 
 
-def test_what_is_never_clearly_a_voice_is_no_speech() -> None:
-    assert Scene().push("..mmmmmm....mmsmm....") == []
+def test_what_is_never_clearly_a_voice_is_told_of_at_its_pause() -> None:
+    scene = Scene()
+    assert scene.push("..mmmmm.") == []
+    started, paused = scene.push(".")
+    assert started == SpeechStarted()
+    assert isinstance(paused, Paused)
+    assert windows_of(paused.utterance) == list(range(9))
+
+
+def test_what_a_second_look_takes_for_no_voice_ends_in_nothing() -> None:
+    scene = Scene(is_voice=False)
+    assert scene.push("..mmmm......mmsm.....") == []
+    assert scene.push("SSSS........") == [SpeechStarted(), Dismissed()]
+    assert scene.asked == [0.6, 0.6, 0.9]
+    assert not scene.segmenter.speaking
+
+
+def test_what_is_doubted_at_a_first_pause_may_be_believed_at_the_second_with_all_that_came_before() -> None:
+    scene = Scene(is_voice=False)
+    assert scene.push(".mm..") == []
+    scene.is_voice = True
+    *_, ended = scene.push("mm.....")
+    assert isinstance(ended, SpeechEnded)
+    assert windows_of(ended.utterance) == list(range(9))
+
+
+def test_unclear_speech_without_a_pause_is_cut_like_any_other() -> None:
+    started, ended = Scene().push("m" * 12)
+    assert started == SpeechStarted()
+    assert isinstance(ended, SpeechEnded)
+    assert ended.utterance.cut
+    assert Scene(is_voice=False).push("m" * 30) == []
+
+
+def test_a_voice_is_looked_at_again_only_once() -> None:
+    scene = Scene()
+    scene.push("..SSS..SS..S....")
+    assert len(scene.asked) == 1
+
+
+def test_a_pressed_key_needs_no_voice() -> None:
+    scene = Scene(is_voice=False)
+    scene.segmenter.hold()
+    scene.push("." * 11)
+    (ended,) = scene.segmenter.finish()
+    assert isinstance(ended, SpeechEnded)
 
 
 def test_one_clear_moment_makes_speech_of_what_was_unclear_before() -> None:

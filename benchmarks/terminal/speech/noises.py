@@ -95,10 +95,11 @@ def babble(rng: np.random.Generator, samples: int, talkers: Sequence[np.ndarray]
 
 
 def draw_noise(
-    rng: np.random.Generator, samples: int, rate: int, talkers: Callable[[int], Sequence[np.ndarray]]
+    rng: np.random.Generator, samples: int, rate: int, talkers: Callable[[int], Sequence[np.ndarray]] | None
 ) -> np.ndarray:
-    """One of all kinds: float32 [samples] of unit RMS. `talkers(rate)` is asked only when there is babble."""
-    if rng.random() < 0.1:
+    """One of all kinds: float32 [samples] of unit RMS. `talkers(rate)` is asked only when there is babble; without
+    them there is none."""
+    if rng.random() < 0.1 and talkers:
         return babble(rng, samples, talkers(rate))
     kinds: tuple[Callable[[np.random.Generator, int, int], np.ndarray], ...]
     kinds = (coloured, coloured, coloured, hum, motor, motor, clanks, music, beeps)

@@ -73,13 +73,13 @@ def clean(rng: np.random.Generator, utterance: Utterance) -> Utterance:
     return replace(utterance, samples=to_16_bits(samples))
 
 
-def draw_no_speech(rng: np.random.Generator) -> Utterance:
-    """0.4 to 4 s of silence, hiss, noise, music or unintelligible babble, with the text ""."""
+def draw_no_speech(rng: np.random.Generator, people: bool = True) -> Utterance:
+    """0.4 to 4 s of silence, hiss, noise, music or, with `people`, unintelligible babble; its text is ""."""
     rate = draw_rate(rng)
     length = int(rng.uniform(0.4, 4.0) * rate)
     if rng.random() < 0.1:
         return Utterance(np.zeros(length, np.float32), rate, "")
-    samples = draw_noise(rng, length, rate, talkers)
+    samples = draw_noise(rng, length, rate, talkers if people else None)
     if rng.random() < 0.3:
         samples = reverberate(samples, draw_room(rng, rate))
     samples = draw_channel(rng, samples, rate)
