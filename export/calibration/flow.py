@@ -56,6 +56,10 @@ class Flow:
             made.sync()
             made.path.rename(self._file(0, kind))
 
+    def start(self, kind: str) -> RowsFile:
+        """What `begin` was given, until the first layer is left."""
+        return RowsFile(self._file(0, kind), self.math.spec.hidden_size)
+
     def open(self, layer: int) -> None:
         """Goes to the beginning of `layer`."""
         spec, told = self.math.spec, self.folder / f"drift.{self.mode}.json"

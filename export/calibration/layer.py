@@ -22,27 +22,48 @@ class LayerMath:
 
     def attended(self, qkv: np.ndarray) -> np.ndarray:
         """Causal grouped-query attention from the first token on: [T, qkv rows] -> [T, heads · head size]."""
+        spec = self.spec
+        query, key, value = self.split(qkv)
+        hidden = unseen(len(qkv), spec.sliding_window)
+        out = np.empty_like(query)
+        for head in range(spec.heads):
+            shared = head // (spec.heads // spec.kv_heads)
+            np.matmul(self.attention(query[head], key[shared], hidden), value[shared], out=out[head])
+        return out.transpose(1, 0, 2).reshape(len(qkv), -1)
+
+    def split(self, qkv: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """[T, qkv rows] -> query, key, both rotated, and value: each [heads of its own, T, head size]."""
         spec, tokens = self.spec, len(qkv)
         inner, width = spec.qkv_rows[0], spec.qkv_rows[1]
         query, key, value = (
             part.reshape(tokens, -1, spec.head_size).transpose(1, 0, 2)
             for part in (qkv[:, :inner], qkv[:, inner : inner + width], qkv[:, inner + width :])
         )
-        tables = RotaryTables(spec.rotary)
-        tables.prepare(tokens, tables.needs_long(tokens))
-        query, key = _rotated(query, tables), _rotated(key, tables)
-        hidden = _hidden(tokens, spec.sliding_window)
-        out = np.empty((spec.heads, tokens, spec.head_size), np.float32)
-        shared = spec.heads // spec.kv_heads
-        for head in range(spec.heads):
-            scores = query[head] @ key[head // shared].T
-            scores *= np.float32(spec.attention_scale or spec.head_size**-0.5)
-            scores[hidden] = -np.inf
-            scores -= scores.max(axis=1, keepdims=True)
-            np.exp(scores, out=scores)
-            scores /= scores.sum(axis=1, keepdims=True)
-            np.matmul(scores, value[head // shared], out=out[head])
-        return out.transpose(1, 0, 2).reshape(tokens, -1)
+        return self.rotated(query), self.rotated(key), value
+
+    def attention(self, query: np.ndarray, key: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """How much each token of one head looks at each other: [T, T], from what `split` gave."""
+        scores: np.ndarray = query @ key.T
+        scores *= np.float32(self.scale)
+        scores[hidden] = -np.inf
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        return scores
+
+    @property
+    def scale(self) -> float:
+        return self.spec.attention_scale or self.spec.head_size**-0.5
+
+    def rotated(self, x: np.ndarray, back: bool = False) -> np.ndarray:
+        """[heads, T, head size] by the angle of each position, or its transpose applied: `back`. Only the first
+        dimensions are rotated where the embedding is partial."""
+        tables = RotaryTables(self.spec.rotary)
+        tables.prepare(x.shape[1], tables.needs_long(x.shape[1]))
+        half = tables.cos.shape[1]
+        first, second = x[..., :half], x[..., half : 2 * half]
+        cos, sin = tables.cos[: x.shape[1]], -tables.sin[: x.shape[1]] if back else tables.sin[: x.shape[1]]
+        return np.concatenate([first * cos - second * sin, second * cos + first * sin, x[..., 2 * half :]], axis=-1)
 
     def gated(self, both: np.ndarray) -> np.ndarray:
         """silu(gate) · up of [T, 2 · intermediate]."""
@@ -51,15 +72,7 @@ class LayerMath:
             return gate / (1 + np.exp(-gate)) * up
 
 
-def _rotated(x: np.ndarray, tables: RotaryTables) -> np.ndarray:
-    """[heads, T, head size]; only the first dimensions are rotated where the embedding is partial."""
-    half = tables.cos.shape[1]
-    first, second = x[..., :half], x[..., half : 2 * half]
-    cos, sin = tables.cos[: x.shape[1]], tables.sin[: x.shape[1]]
-    return np.concatenate([first * cos - second * sin, second * cos + first * sin, x[..., 2 * half :]], axis=-1)
-
-
-def _hidden(tokens: int, window: int) -> np.ndarray:
+def unseen(tokens: int, window: int) -> np.ndarray:
     """bool [T, T]: what a row must not look at."""
     row, column = np.arange(tokens)[:, None], np.arange(tokens)
     late = column > row

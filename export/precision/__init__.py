@@ -1,0 +1,1 @@
+"""Which matrix gets which format, by measurement."""
