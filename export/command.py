@@ -9,6 +9,7 @@ from edge.cli.console import bytes_progress, say, size, stderr
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from export.calibration.fidelity import Fidelity
     from export.exporter import ExportReport
     from export.plan import ExportPlan
 
@@ -23,7 +24,13 @@ def export(
         Path | None,
         typer.Option(help="With --recipe: folder of texts, or of labels.jsonl with recordings and pictures."),
     ] = None,
-    max_kl: Annotated[float, typer.Option(help="With --recipe: nats a token that no mode may lose more of.")] = 0.5,
+    max_kl: Annotated[
+        float | None,
+        typer.Option(help="Nats a token that no mode may lose more of: 0.5 with --recipe, else 2.", show_default=False),
+    ] = None,
+    no_fidelity: Annotated[
+        bool, typer.Option("--no-fidelity", help="Do not measure what is lost, and refuse nothing for it.")
+    ] = False,
     bits: Annotated[int, typer.Option(help="Bits per weight: 4, 8, or 32 for unquantised.")] = 4,
     block: Annotated[int, typer.Option(help="Weights per scale: 32, 64 or 128.")] = 128,
     symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
@@ -65,7 +72,11 @@ def export(
         recipe,
         calibrate,
         max_kl,
+        fidelity=not no_fidelity,
     )
+    if no_fidelity and (recipe or max_kl is not None):
+        other = "--recipe" if recipe else "--max-kl"
+        raise UsageError(f"--no-fidelity contradicts {other}, which measures", "leave out one of them")
     plan = plan_export(source, options)
     if limit:  # after the plan, which refuses a hopeless limit with numbers
         _limit_memory(limit)
@@ -77,25 +88,21 @@ def export(
     _show_report(report, plan, as_json)
 
 
-def _show_fidelity(out: Path) -> None:
-    """What calibration measured, if it did."""
-    import json
-
+def _show_fidelity(fidelity: "Fidelity") -> None:
+    """What was measured, and what could not be."""
     from rich.table import Table
 
-    from export.exporter import FIDELITY
-
-    if not (out / FIDELITY).exists():
-        return
-    told = json.loads((out / FIDELITY).read_bytes())
     table = Table(title="against the checkpoint, over text, recordings and pictures kept apart", title_justify="left")
     for column in ("mode", "tokens", "KL", "same first choice", "perplexity"):
         table.add_column(column, justify="left" if column == "mode" else "right")
-    for mode, of in told["modes"].items():
-        known = of["perplexity"] is not None
-        perplexity = f"{of['exact_perplexity']:.2f} → {of['perplexity']:.2f}" if known else ""
-        table.add_row(mode, f"{of['tokens']:,}", f"{of['kl']:.3f}", f"{of['top1']:.1%}", perplexity)
-    stderr().print(table)
+    for mode, of in fidelity.modes.items():
+        known = of.perplexity is not None
+        perplexity = f"{of.exact_perplexity:.2f} → {of.perplexity:.2f}" if known else ""
+        table.add_row(mode, f"{of.tokens:,}", f"{of.kl:.3f}", f"{of.top1:.1%}", perplexity)
+    if fidelity.modes:
+        stderr().print(table)
+    for note in fidelity.notes:
+        say(note)
 
 
 def _limit_memory(limit: int) -> None:
@@ -123,6 +130,8 @@ def _show_plan(plan: "ExportPlan", out: Path) -> None:
     stderr().print(table)
     if recipe := plan.options.calibrated:
         say(f"recipe {plan.options.named}: {recipe.trade}")
+    elif plan.measured:
+        say("measures what is lost; --no-fidelity leaves that out")
     say(f"reads {size(plan.source_bytes)}, needs about {size(plan.peak_ram)} of memory")
     if unused := plan.unused:
         more = ", …" if len(unused) > 3 else ""
@@ -146,8 +155,11 @@ def _show_report(report: "ExportReport", plan: "ExportPlan", as_json: bool) -> N
             "peak_rss_bytes": peak,
             "unused_tensors": plan.unused,
         }
+        if told := report.fidelity:
+            fields["fidelity"] = told.to_dict() | {"seconds": round(told.seconds, 3)}
         typer.echo(json.dumps(fields))
-    _show_fidelity(report.out)
+    if report.fidelity:
+        _show_fidelity(report.fidelity)
     resumed = f", {size(report.resumed_bytes)} of it from an interrupted run" if report.resumed_bytes else ""
     say(
         f"wrote {report.out}: {size(report.bundle_bytes)} in {report.seconds:.1f} s{resumed}, "

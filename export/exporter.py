@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.bundle.files import disk_errors, require_space, write_bytes_durably
 from edge.bundle.manifest import MANIFEST, FileInfo, Manifest
@@ -16,7 +17,11 @@ from edge.errors import CheckpointError, ResourceError, UsageError
 from export.graphs import WEIGHTS, build_graphs
 from export.manifest import build_manifest
 from export.plan import ExportPlan
+from export.weights.layout import PlacedWeight
 from export.weights.writer import WeightsWriter
+
+if TYPE_CHECKING:
+    from export.calibration.fidelity import Fidelity
 
 JOURNAL, CALIBRATION = ".journal", ".calibration"
 FIDELITY = "fidelity.json"
@@ -40,6 +45,7 @@ class ExportReport:
     bundle_bytes: int
     weights_sha256: str
     resumed_bytes: int
+    fidelity: "Fidelity | None" = None
 
 
 def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None] = lambda _: None) -> ExportReport:
@@ -55,19 +61,19 @@ def run_export(plan: ExportPlan, out: Path, progress: Callable[[Progress], None]
     with StagedDirectory(out, resume=fingerprint[:16]) as staged:
         try:
             with disk_errors(out):
-                manifest, writer = _write_files(plan, out.name, staged.path, fingerprint, progress)
+                manifest, writer, fidelity = _write_files(plan, out.name, staged.path, fingerprint, progress)
             staged.commit()
         except (CheckpointError, ResourceError, UsageError):
             # not resumable: the same run would end in the same way, or another one has taken the name
             staged.discard()
             raise
     size = sum(file.size for file in manifest.files.values())
-    return ExportReport(out, time.monotonic() - started, size, writer.sha256, writer.resumed_bytes)
+    return ExportReport(out, time.monotonic() - started, size, writer.sha256, writer.resumed_bytes, fidelity)
 
 
 def _write_files(
     plan: ExportPlan, name: str, directory: Path, fingerprint: str, progress: Callable[[Progress], None]
-) -> tuple[Manifest, WeightsWriter]:
+) -> tuple[Manifest, WeightsWriter, "Fidelity | None"]:
     weights, journal, calibration = directory / WEIGHTS, directory / JOURNAL, directory / CALIBRATION
     for leftover in directory.iterdir():
         if leftover not in (weights, journal, calibration):  # a run that was killed late may leave a half-written file
@@ -79,32 +85,42 @@ def _write_files(
         from export.calibration.calibrate import calibrate
         from quant.gptq import quantise_gptq
 
-        solved, fidelity = calibrate(plan, calibration, quantise_gptq, _told(plan, progress))
-        fidelity.check(plan.options.max_kl)
+        solved, fidelity = calibrate(plan, calibration, quantise_gptq, _told("calibrated", plan.solved, progress))
+        fidelity.check(plan.options.kl_limit)
     with WeightsWriter(weights, journal, fingerprint) as writer:
         for weight in writer.write(plan.weights, plan.checkpoint, solved):
             done = weight.sections[-1].end
             progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
-    reports = {FIDELITY: fidelity.to_json()} if fidelity else {}
-    for file, data in chain(build_graphs(plan), plan.texts.files.items(), reports.items()):
-        write_bytes_durably(directory / file, data)
-        manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
+    for file, data in chain(build_graphs(plan), plan.texts.files.items()):
+        _add(directory, file, data, manifest)
+    if plan.measured:
+        from export.calibration.measure import measure
+
+        fidelity = measure(plan, directory, calibration, _told("measured", plan.measured, progress))
+        fidelity.check(plan.options.kl_limit)
+    if fidelity:
+        _add(directory, FIDELITY, fidelity.to_json(), manifest)
     write_bytes_durably(directory / MANIFEST, manifest.to_json())
     journal.unlink()
     shutil.rmtree(calibration, ignore_errors=True)
-    return manifest, writer
+    return manifest, writer, fidelity
 
 
-def _told(plan: ExportPlan, progress: Callable[[Progress], None]) -> Callable[[str], None]:
-    """Matrices that are solved, as progress in bytes of all that will be."""
-    weights = plan.by_role
-    total, done = sum(weight.bytes for weight in plan.solved), 0
+def _add(directory: Path, file: str, data: bytes, manifest: Manifest) -> None:
+    write_bytes_durably(directory / file, data)
+    manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
+
+
+def _told(verb: str, some: list[PlacedWeight], progress: Callable[[Progress], None]) -> Callable[[str], None]:
+    """Matrices that are solved or measured, as progress in bytes of all that will be."""
+    weights = {weight.source.name: weight for weight in some}
+    total, done = sum(weight.bytes for weight in some), 0
 
     def told(name: str) -> None:
         nonlocal done
         done += weights[name].bytes
-        progress(Progress(f"calibrated {name}", done, total, 0))
+        progress(Progress(f"{verb} {name}", done, total, 0))
 
     return told

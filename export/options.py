@@ -10,6 +10,7 @@ from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat,
 
 FLOAT_BITS = 32
 ENCODER_BITS = (8, 32)
+CALIBRATED_KL, PLAIN_KL = 0.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,10 @@ class ExportOptions:
     """A recipe of `export.recipes` for the body, which is calibrated then; `bits` and `block` are those of the rest."""
     calibration: Path | None = None
     """A folder of texts, or of labels.jsonl with recordings and pictures, instead of the default ones."""
-    max_kl: float = 0.5
-    """Nats a token that a calibrated export may lose in any mode."""
+    max_kl: float | None = None
+    """Nats a token that an export may lose in any mode; by default `CALIBRATED_KL` or `PLAIN_KL`."""
+    fidelity: bool = False
+    """Measure an export without a recipe as well, and refuse one that loses too much."""
 
     @property
     def calibrated(self) -> NamedRecipe | None:
@@ -45,6 +48,11 @@ class ExportOptions:
         if self.calibration and not self.named:
             raise UsageError("texts to calibrate with need a recipe", "add --recipe balanced")
         return NAMED.get(self.named)
+
+    @property
+    def kl_limit(self) -> float:
+        default = CALIBRATED_KL if self.calibrated else PLAIN_KL
+        return default if self.max_kl is None else self.max_kl
 
     def recipe(self) -> Recipe:
         named = self.calibrated

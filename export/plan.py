@@ -24,7 +24,7 @@ from export.sources.checkpoint import Checkpoint
 from export.texts import Texts, read_texts
 from export.weights.encode import SLAB_WEIGHTS, SLABS_IN_FLIGHT
 from export.weights.layout import PlacedWeight, place
-from quant.formats import ChannelFormat
+from quant.formats import ChannelFormat, FloatFormat
 
 VERSION = 2
 """Raised when the same plan would produce other bytes, so that an older partial export is not resumed."""
@@ -62,6 +62,16 @@ class ExportPlan:
         return [weight for weight in self.weights if weight.source.group in groups]
 
     @property
+    def measured(self) -> list[PlacedWeight]:
+        """Matrices of layers and adapters that are compared with the checkpoint once they are written, if the options
+        ask for it: calibration has measured already, and floats need not be."""
+        wanted = self.options.fidelity and not self.options.calibrated
+        if not wanted or all(isinstance(weight.source.format, FloatFormat) for weight in self.weights):
+            return []
+        groups = ("attention", "mlp", "speech LoRA", "vision LoRA")
+        return [one for one in self.weights if one.source.group in groups or one.source.group.endswith("prefill")]
+
+    @property
     def weights_bytes(self) -> int:
         return self.weights[-1].sections[-1].end
 
@@ -88,13 +98,19 @@ class ExportPlan:
         transposed = max(
             (w.values.length for w in self.weights if isinstance(w.source.format, ChannelFormat)), default=0
         )
-        return BASE_RAM + max(slabs + 2 * scales + transposed, self._calibration_ram)
+        return BASE_RAM + max(slabs + 2 * scales + transposed, self._calibration_ram, self._measurement_ram)
 
     @property
     def _calibration_ram(self) -> int:
         """Sums over a matrix's inputs, their factor and its copies in float64; a matrix in float32 and its errors."""
         sizes = [(weight.source.rows, weight.source.columns) for weight in self.solved]
         return max((CALIBRATION_RAM + 30 * k**2 + 12 * n * k for n, k in sizes), default=0)
+
+    @property
+    def _measurement_ram(self) -> int:
+        """A matrix in float32, and what goes into it and comes out of it for one sequence."""
+        sizes = [(weight.source.rows, weight.source.columns) for weight in self.measured]
+        return max((CALIBRATION_RAM + 4 * n * k + 8 * 1024 * (n + k) for n, k in sizes), default=0)
 
     def groups(self) -> list[TensorGroup]:
         """The quantisation table, one row per group and format."""
@@ -142,6 +158,6 @@ def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
         needed = -(-plan.peak_ram // 10**6)
         raise ResourceError(
             f"this export needs about {needed} MB of memory, --max-ram allows {options.max_ram // 10**6} MB",
-            f"raise it to --max-ram {needed}MB",
+            f"{'export with --no-fidelity, or ' if plan.measured else ''}raise it to --max-ram {needed}MB",
         )
     return plan

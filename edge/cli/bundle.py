@@ -1,4 +1,4 @@
-"""edge bundle: look at, check, install and tune bundles."""
+"""edge bundle: look at, check, install, tune and compare bundles."""
 
 import json
 from dataclasses import asdict
@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from edge.cli import options as opt
+from edge.cli.bundle_fidelity import fidelity
 from edge.cli.console import bytes_progress, harmless, say, size, stderr, stdout
 
-app = typer.Typer(help="Verify, show, list, install, remove and tune bundles.", no_args_is_help=True)
+app = typer.Typer(help="Verify, show, list, install, remove, tune and compare bundles.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of an installed bundle, or a directory.")]
 NameOrDefault = Annotated[
     str | None,
@@ -133,3 +134,6 @@ def tune(bundle: Name, threads: opt.Threads = 0) -> None:
     with stderr().status(f"packing {size(opened.bytes)} for this CPU"):
         report = prepack(opened, threads)
     say(f"{'made' if report.made else 'already there'}: {report.path} ({size(report.bytes)})")
+
+
+app.command()(fidelity)

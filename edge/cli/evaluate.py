@@ -52,7 +52,7 @@ def evaluate(
     from edge.evaluation.results import Settings
     from edge.evaluation.run import prepare
 
-    _check_targets(markdown, plot)
+    check_targets(markdown, plot)
     environment = os.environ.get("EDGE_BUNDLE")  # not typer's envvar, which would split a path at its spaces
     names = bundle or ([environment] if environment else [])
     evaluation = prepare(source, names, Settings(max_tokens, max_crops, threads), tools, limit)
@@ -75,7 +75,7 @@ def evaluate(
     _complain(report, out)
 
 
-def _check_targets(markdown: Path | None, plot: Path | None) -> None:
+def check_targets(markdown: Path | None, plot: Path | None) -> None:
     """An hour of work must not end with a file that cannot be written."""
     if plot and plot.suffix.lower() not in PLOTS:
         raise UsageError(f"--plot {plot} is neither .svg nor .png", f"try  --plot {plot.stem or 'plot'}.svg")

@@ -43,6 +43,10 @@ class Flow:
     mode: str
     math: LayerMath
     spans: Sequence[Span]
+    data: str = ""
+    """SHA-256 of what is held out: figures are comparable where it is equal."""
+    before: dict[str, float] = field(default_factory=dict)
+    """How far the encoders and projectors of the mode are off, by graph."""
     drift: list[float] = field(default_factory=list)
     """How far the seen stream is from the exact one, before the first layer and after each; of held-out tokens."""
     _r: dict[str, RowsFile] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SLAB = 4096
+SLAB = 1024
 """Rows of the head at a time."""
 
 Slabs = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]

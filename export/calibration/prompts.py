@@ -1,6 +1,7 @@
 """Conversations, recordings and pictures as the runtime reads them, up to the first layer."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,7 +11,7 @@ from edge.attachments import Attachments, attach
 from edge.bundle.manifest import Manifest
 from edge.evaluation.labels import Item
 from edge.media_embeddings import MediaEmbeddings
-from edge.prompt.chat import chat_format
+from edge.prompt.chat import ChatFormat, chat_format
 from edge.prompt.message import Message
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tool_calls import dump_calls
@@ -18,6 +19,7 @@ from edge.prompt.tools import load_tools
 from edge.runtime.encoder import Encoders
 from edge.runtime.media_tokens import MediaTokens
 from export.calibration.embedded import embedded
+from export.calibration.stored import StoredWeights
 from export.manifest import build_manifest
 from export.texts import TOKENIZER
 
@@ -33,13 +35,25 @@ CROPS = 4
 class Prompts:
     """Turns as the runtime reads them, before the decoder."""
 
-    def __init__(self, plan: "ExportPlan", folder: Path) -> None:
-        self.plan, self._manifest = plan, build_manifest(plan, "calibration")
+    def __init__(self, plan: "ExportPlan", folder: Path, stored: StoredWeights | None = None) -> None:
+        self.plan, self._manifest, self._stored = plan, build_manifest(plan, "calibration"), stored
         for name, data in plan.texts.files.items():
             (folder / name).write_bytes(data)
         self.tokenizer = Tokenizer.from_file(folder / TOKENIZER)
-        tokens = plan.texts.tokens
-        self._chat = chat_format(plan.texts.chat, folder, self.tokenizer, tokens.bos, next(iter(tokens.stop), None))
+        self._folder = folder
+
+    @cached_property
+    def _chat(self) -> ChatFormat:
+        texts = self.plan.texts
+        return chat_format(
+            texts.chat, self._folder, self.tokenizer, texts.tokens.bos, next(iter(texts.tokens.stop), None)
+        )
+
+    def embedded(self, tokens: Sequence[int]) -> dict[str, np.ndarray]:
+        """float32 [tokens, hidden] of each kind."""
+        plan, table, stored = self.plan, self.plan.by_role["embedding"], self._stored
+        rows = (lambda token: stored.rows(table, token, token + 1)) if stored else None
+        return embedded(plan.spec, plan.checkpoint, table.source.format, tokens, rows)
 
     def conversation(self, messages: Sequence[Message]) -> list[int]:
         """Tokens of a whole conversation, the last answer included."""
@@ -47,14 +61,18 @@ class Prompts:
 
     def states(self, kind: str, encoders: Encoders, question: Item) -> np.ndarray:
         """float32 [tokens, hidden], the residual stream before the first layer."""
-        plan, spec = self.plan, self.plan.spec
+        spec = self.plan.spec
         ids, found = self._read(question)
-        states = embedded(spec, plan.checkpoint, plan.by_role["embedding"].source.format, ids)[kind]
+        states = self.embedded(ids)[kind]
         made = MediaEmbeddings(encoders, self._manifest).embed(ids, found.placeholders, found.media, question.mode)
         for tokens in made:
             if isinstance(tokens, MediaTokens):
                 states[tokens.start : tokens.end] = tokens.embeddings * np.float32(spec.embedding_multiplier)
         return states
+
+    def length(self, question: Item) -> int:
+        """In tokens. Raises BundleError or InputError where the chat format cannot ask it."""
+        return len(self._read(question)[0])
 
     def end_of_media(self, question: Item) -> int:
         """Of the tokens, how many come before the words."""

@@ -13,7 +13,7 @@ from export.calibration.solved import SolvedWeights
 from export.sources.checkpoint import Checkpoint
 from export.weights.encode import read_rows
 from export.weights.layout import PlacedWeight
-from quant.formats import BlockFormat
+from quant.formats import BlockFormat, WeightFormat
 from quant.packing import PackedRows, dequantise
 from quant.statistics import Statistics
 
@@ -30,7 +30,7 @@ class Linear:
     """A stored matrix, float32 [N, K], and the format that says how its input is rounded, None for not at all."""
 
     matrix: np.ndarray
-    rounded: BlockFormat | None = None
+    rounded: WeightFormat | None = None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         product: np.ndarray = (as_the_kernel_reads(x, self.rounded) if self.rounded else x) @ self.matrix.T

@@ -1,5 +1,6 @@
 """The flow of text: half of it prose and code, half of it conversations in the model's own format."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
@@ -7,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import InputError
+from edge.errors import BundleError, InputError
 from edge.prompt.message import Message
-from export.calibration.embedded import embedded
 from export.calibration.flow import Flow, Span
 from export.calibration.layer import LayerMath
 from export.calibration.prompts import Prompts
@@ -21,27 +21,38 @@ LENGTH, LEARNED, HELD_OUT = 512, 32, 4
 CHATS = DEFAULT_MEDIA / "chats.jsonl"
 
 
-def text_flow(prompts: Prompts, folder: Path) -> Flow:
-    """Of the texts that the options name, or of the default ones. Raises InputError when they are too short."""
+def text_flow(prompts: Prompts, folder: Path, learn: bool = True, notes: list[str] | None = None) -> Flow:
+    """Of the texts that the options name, or of the default ones; unless it is to `learn` from, with the sequences that
+    are only measured alone. Raises InputError when the texts are too short, and BundleError or InputError when there
+    can be no conversations; the latter goes into `notes` instead, if given."""
     plan = prompts.plan
     length, given = min(LENGTH, plan.spec.context_length), plan.options.calibration
     half = (LEARNED + HELD_OUT) // 2
     texts = [prompts.tokenizer.encode_text(text) for text in calibration_texts(given)]
     sequences = _cut(list(chain.from_iterable(texts)), half, length)
-    chats = _cut(list(chain.from_iterable(_chats(prompts))), half, length)
     if not sequences:
         raise InputError(f"the texts have {sum(map(len, texts)):,} tokens, {length:,} are needed", "add more texts")
+    try:
+        chats = _cut(list(chain.from_iterable(_chats(prompts))), half, length)
+    except (BundleError, InputError) as error:
+        if notes is None:
+            raise
+        notes.append(f"conversations are not measured: {error}")
+        chats = []
     sequences = [one for pair in zip_longest(sequences, chats) for one in pair if one]
     every = max(2, len(sequences) // HELD_OUT)
-    spans = []
-    for number, sequence in enumerate(sequences):
-        # nine, an odd number, of all: so that it is prose and conversation in turn
-        held_out = number % every == every - 1
-        spans.append(Span(number * length, (number + 1) * length, held_out, tuple(sequence)))
-    flow = Flow(folder, "text", LayerMath(plan.spec), spans)
+    # nine, an odd number, of all: so that it is prose and conversation in turn
+    chosen = [(one, number % every == every - 1) for number, one in enumerate(sequences)]
+    if not learn:
+        chosen = [one for one in chosen if one[1]] or [(sequences[-1], True)]
+    spans = [
+        Span(number * length, (number + 1) * length, held_out, tuple(sequence))
+        for number, (sequence, held_out) in enumerate(chosen)
+    ]
+    told = json.dumps([span.ids for span in spans if span.held_out])
+    flow = Flow(folder, "text", LayerMath(plan.spec), spans, hashlib.sha256(told.encode()).hexdigest())
     if not any(flow.reached(layer) for layer in range(plan.spec.layers + 1)):
-        tokens = [token for sequence in sequences for token in sequence]
-        flow.begin(embedded(plan.spec, plan.checkpoint, plan.by_role["embedding"].source.format, tokens))
+        flow.begin(prompts.embedded([token for span in spans for token in span.ids]))
     return flow
 
 

@@ -61,7 +61,13 @@ def encode(
 
 def read_rows(weight: PlacedWeight, checkpoint: Checkpoint) -> np.ndarray:
     """All of it as float32 [rows, columns], or [rows] for a vector."""
-    return np.concatenate([_read(weight, checkpoint, *slab) for slab in _slabs(weight)])
+    source = weight.source
+    made, row = np.empty((source.rows, source.columns) if source.columns else source.rows, np.float32), 0
+    for slab in _slabs(weight):
+        part = _read(weight, checkpoint, *slab)
+        made[row : row + len(part)] = part
+        row += len(part)
+    return made
 
 
 def _encode_channels(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:

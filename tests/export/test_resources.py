@@ -165,14 +165,14 @@ def test_600_megabytes_are_exported_in_the_memory_that_a_refusal_suggests_and_th
 ) -> None:
     source = (large_checkpoint / "model.safetensors").stat().st_size
     with pytest.raises(ResourceError) as raised:
-        plan_export(large_checkpoint, ExportOptions(max_ram=1))
+        plan_export(large_checkpoint, ExportOptions(max_ram=1, fidelity=True))
     suggested = raised.value.hint.split()[-1]
     # a process starts with the peak of the one that forked it, and this one may have loaded torch
     small_parent = ("sh", "-c", '"$@"; exit $?', "sh")
     done = edge_export(large_checkpoint, tmp_path / "bundle", "--max-ram", suggested, "--json", prefix=small_parent)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["peak_rss_bytes"] < 400e6 < 580e6 < source
+    assert report["peak_rss_bytes"] < 580e6 < source, "measured with a whole matrix in float32, 200 MB"
     print(f"--max-ram {suggested}, peak {report['peak_rss_bytes'] / 1e6:.0f} MB")
     shutil.rmtree(large_checkpoint)
     assert verify(tmp_path / "bundle").ok

@@ -1,0 +1,81 @@
+"""After the last byte of weights.bin: what was written is measured against the checkpoint, with the same sequences that
+calibration keeps apart."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.bundle.manifest import PREFILL
+from edge.errors import BundleError, InputError
+from edge.evaluation.labels import Item
+from export.architectures.weights import FAST
+from export.calibration import text_flow as texts
+from export.calibration.fidelity import Fidelity, ModeFidelity
+from export.calibration.flow import Flow
+from export.calibration.judge import judge
+from export.calibration.measurer import Measurer
+from export.calibration.media_flow import held_out, media_flow
+from export.calibration.prompts import Prompts
+from export.calibration.questions import questions
+from export.calibration.space import require_scratch
+from export.calibration.stored import StoredWeights
+from export.graphs import WEIGHTS
+
+if TYPE_CHECKING:
+    from export.plan import ExportPlan
+
+
+def measure(
+    plan: "ExportPlan", bundle: Path, folder: Path, told: Callable[[str], None] = lambda name: None
+) -> Fidelity:
+    """Of the weights and encoder graphs in `bundle`; `folder` is for what flows. A model that cannot hold a
+    conversation or read our texts is measured with what is left, and the notes say so. Raises ResourceError."""
+    started = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    stored, notes = StoredWeights(bundle / WEIGHTS), list[str]()
+    try:
+        prompts = Prompts(plan, folder, stored)
+    except BundleError as error:  # a tokenizer that the runtime cannot read either
+        return Fidelity("", {}, {}, [f"nothing is measured: {error}"])
+    asked = _answerable(prompts, notes)
+    tokens = texts.HELD_OUT * min(texts.LENGTH, plan.spec.context_length)
+    tokens += sum(prompts.length(item) for items in asked.values() for item in held_out(items))
+    require_scratch(plan, folder, tokens, (32,) if asked else ())
+    modes: dict[str, ModeFidelity] = {}
+    errors: dict[str, float] = {}
+    for suffix, name in (("", ""), (FAST, PREFILL)) if plan.options.fast_prefill else (("", ""),):
+        flows = _flows(prompts, folder, bundle, asked, notes)
+        measurer = Measurer(plan.checkpoint, plan.by_role, stored, flows, suffix, told)
+        measurer.run(plan.spec.layers)
+        errors |= measurer.errors
+        modes |= {flow.mode + name: judge(plan, flow, stored) for flow in flows}
+        for flow in flows:
+            flow.leave(plan.spec.layers)
+    return Fidelity("", modes, errors, list(dict.fromkeys(notes)), time.monotonic() - started)
+
+
+def _answerable(prompts: Prompts, notes: list[str]) -> dict[str, list[Item]]:
+    """Held-out questions by decoder graph; none where the chat format cannot ask them."""
+    found = {}
+    for graph, items in questions(prompts.plan).items():
+        try:
+            for item in held_out(items):
+                prompts.length(item)
+            found[graph] = items
+        except (BundleError, InputError) as error:
+            notes.append(f"the mode {graph} is not measured: {error}")
+    return found
+
+
+def _flows(prompts: Prompts, folder: Path, bundle: Path, asked: dict[str, list[Item]], notes: list[str]) -> list[Flow]:
+    media, flows = prompts.plan.media, []
+    try:
+        flows.append(texts.text_flow(prompts, folder, learn=False, notes=notes))
+    except InputError as error:
+        notes.append(f"the mode text is not measured: {error}")
+    if media:
+        flows += [media_flow(prompts, folder, media, graph, items, bundle) for graph, items in asked.items()]
+    return flows
