@@ -24,6 +24,10 @@ def export(
         Path | None,
         typer.Option(help="With --recipe: folder of texts, or of labels.jsonl with recordings and pictures."),
     ] = None,
+    bits_per_weight: Annotated[
+        float | None,
+        typer.Option(help="With --recipe: bits a weight of the layers to spend where they matter.", show_default=False),
+    ] = None,
     max_kl: Annotated[
         float | None,
         typer.Option(help="Nats a token that no mode may lose more of: 0.5 with --recipe, else 2.", show_default=False),
@@ -73,6 +77,7 @@ def export(
         calibrate,
         max_kl,
         fidelity=not no_fidelity,
+        bits_per_weight=bits_per_weight,
     )
     if no_fidelity and (recipe or max_kl is not None):
         other = "--recipe" if recipe else "--max-kl"

@@ -3,8 +3,9 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from export.calibration.fidelity import Fidelity
 
 JOURNAL, CALIBRATION = ".journal", ".calibration"
-FIDELITY = "fidelity.json"
+FIDELITY, PRECISION = "fidelity.json", "precision.json"
 SPARE_BYTES = 64 << 20
 
 
@@ -80,17 +81,18 @@ def _write_files(
             leftover.unlink()
     written = weights.stat().st_size if weights.exists() else 0
     require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
-    solved = fidelity = None
+    solved = fidelity = precision = None
     if plan.options.calibrated:
         from export.calibration.calibrate import calibrate
         from quant.gptq import quantise_gptq
 
-        solved, fidelity = calibrate(plan, calibration, quantise_gptq, _told("calibrated", plan.solved, progress))
+        done = calibrate(plan, calibration, quantise_gptq, partial(_told, progress))
+        plan, solved, fidelity, precision = done.plan, done.solved, done.fidelity, done.precision
         fidelity.check(plan.options.kl_limit)
+        require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
     with WeightsWriter(weights, journal, fingerprint) as writer:
         for weight in writer.write(plan.weights, plan.checkpoint, solved):
-            done = weight.sections[-1].end
-            progress(Progress(weight.source.name, done, plan.weights_bytes, writer.resumed_bytes))
+            progress(Progress(weight.source.name, weight.sections[-1].end, plan.weights_bytes, writer.resumed_bytes))
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
     for file, data in chain(build_graphs(plan), plan.texts.files.items()):
@@ -98,10 +100,12 @@ def _write_files(
     if plan.measured:
         from export.calibration.measure import measure
 
-        fidelity = measure(plan, directory, calibration, _told("measured", plan.measured, progress))
+        fidelity = measure(plan, directory, calibration, _told(progress, "measured", plan.measured))
         fidelity.check(plan.options.kl_limit)
     if fidelity:
         _add(directory, FIDELITY, fidelity.to_json(), manifest)
+    if precision:
+        _add(directory, PRECISION, precision.to_json(), manifest)
     write_bytes_durably(directory / MANIFEST, manifest.to_json())
     journal.unlink()
     shutil.rmtree(calibration, ignore_errors=True)
@@ -113,8 +117,8 @@ def _add(directory: Path, file: str, data: bytes, manifest: Manifest) -> None:
     manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
 
 
-def _told(verb: str, some: list[PlacedWeight], progress: Callable[[Progress], None]) -> Callable[[str], None]:
-    """Matrices that are solved or measured, as progress in bytes of all that will be."""
+def _told(progress: Callable[[Progress], None], verb: str, some: Sequence[PlacedWeight]) -> Callable[[str], None]:
+    """Matrices that are weighed, solved or measured, as progress in bytes of all that will be."""
     weights = {weight.source.name: weight for weight in some}
     total, done = sum(weight.bytes for weight in some), 0
 

@@ -11,6 +11,7 @@ from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat,
 FLOAT_BITS = 32
 ENCODER_BITS = (8, 32)
 CALIBRATED_KL, PLAIN_KL = 0.5, 2.0
+MIN_BUDGET, MAX_BUDGET = 4.0, 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ExportOptions:
     """Nats a token that an export may lose in any mode; by default `CALIBRATED_KL` or `PLAIN_KL`."""
     fidelity: bool = False
     """Measure an export without a recipe as well, and refuse one that loses too much."""
+    bits_per_weight: float | None = None
+    """Of the layers, with scales and zero points, that a recipe spends where measurement says, instead of its own."""
 
     @property
     def calibrated(self) -> NamedRecipe | None:
@@ -48,6 +51,21 @@ class ExportOptions:
         if self.calibration and not self.named:
             raise UsageError("texts to calibrate with need a recipe", "add --recipe balanced")
         return NAMED.get(self.named)
+
+    @property
+    def budget(self) -> float | None:
+        """Bits per weight to be spent by measurement, None if the recipe alone says where they go."""
+        named = self.calibrated
+        if self.bits_per_weight is None:
+            return named.budget if named else None
+        if not named:
+            raise UsageError("bits are spent by a recipe", "add --recipe balanced")
+        if not MIN_BUDGET <= self.bits_per_weight <= MAX_BUDGET:
+            raise UsageError(
+                f"a budget of {self.bits_per_weight:g} bits a weight cannot be spent",
+                f"choose one from {MIN_BUDGET:g} to {MAX_BUDGET:g}, scales and zero points included",
+            )
+        return self.bits_per_weight
 
     @property
     def kl_limit(self) -> float:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from export.sources.checkpoint import Checkpoint
 from export.texts import Texts, read_texts
 from export.weights.encode import SLAB_WEIGHTS, SLABS_IN_FLIGHT
 from export.weights.layout import PlacedWeight, place
-from quant.formats import ChannelFormat, FloatFormat
+from quant.formats import ChannelFormat, FloatFormat, WeightFormat
 
-VERSION = 2
+VERSION = 3
 """Raised when the same plan would produce other bytes, so that an older partial export is not resumed."""
 
 BASE_RAM = 200 << 20
@@ -112,6 +113,10 @@ class ExportPlan:
         sizes = [(weight.source.rows, weight.source.columns) for weight in self.measured]
         return max((CALIBRATION_RAM + 4 * n * k + 8 * 1024 * (n + k) for n, k in sizes), default=0)
 
+    def refined(self, formats: Mapping[str, WeightFormat]) -> "ExportPlan":
+        """The same with the formats that were chosen for single matrices."""
+        return plan_export(self.checkpoint.path, self.options, formats)
+
     def groups(self) -> list[TensorGroup]:
         """The quantisation table, one row per group and format."""
 
@@ -128,14 +133,16 @@ class ExportPlan:
 
     def fingerprint(self) -> str:
         formats = [(w.source.name, repr(w.source.format), w.values.offset) for w in self.weights]
-        calibrated = self.options.named, digest(self.options.calibration)
+        calibrated = self.options.named, self.options.budget, digest(self.options.calibration)
         content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats, calibrated])
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def plan_export(source: Path, options: ExportOptions) -> ExportPlan:
-    """Reads configs and headers only. Raises CheckpointError, UsageError or ResourceError (--max-ram too small)."""
+def plan_export(source: Path, options: ExportOptions, formats: Mapping[str, WeightFormat] | None = None) -> ExportPlan:
+    """Reads configs and headers only. `formats` are those of single matrices (layers.3.down), once they are chosen.
+    Raises CheckpointError, UsageError or ResourceError (--max-ram too small)."""
     recipe = options.recipe()
+    recipe = replace(recipe, raised={**recipe.raised, **(formats or {})})
     checkpoint = open_checkpoint(source)
     spec = read_spec(checkpoint)
     media = read_media(checkpoint)

@@ -55,13 +55,21 @@ class Statistics:
     def feedback(self) -> Feedback:
         """Computed once for all matrices that read these inputs."""
         if self._feedback is None:
-            # the Cholesky factor of the matrix turned by 180° is the upper one wanted here, turned likewise
-            damped = self.moments[::-1, ::-1].copy()
-            damped[np.diag_indices_from(damped)] += self._damping()
-            factor = np.linalg.cholesky(damped)
+            factor = self._factor()
             factor /= factor.diagonal().copy()
             self._feedback = Feedback(np.ascontiguousarray(factor[::-1, ::-1], np.float32))
         return self._feedback
+
+    @property
+    def pivots(self) -> np.ndarray:
+        """float64 [K]: D, what error feedback leaves of `importance` for each column to answer for."""
+        return np.square(self._factor().diagonal()[::-1])
+
+    def _factor(self) -> np.ndarray:
+        """U √D turned by 180°: there the Cholesky factor of the matrix, turned likewise, is the upper one wanted."""
+        damped = self.moments[::-1, ::-1].copy()
+        damped[np.diag_indices_from(damped)] += self._damping()
+        return np.linalg.cholesky(damped)
 
     def error(self, weights: np.ndarray, restored: np.ndarray) -> float:
         """‖(W − Ŵ) X‖ / ‖W X‖ for float matrices [n, K]; 0 if W X is 0."""

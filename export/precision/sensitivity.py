@@ -1,49 +1,38 @@
 """What each format of each matrix would cost in the prediction, alone: nats a token, to second order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from export.architectures.spec import DecoderSpec
 from export.calibration.flow import EXACT, Flow
-from export.calibration.rounding import as_the_kernel_reads
 from export.calibration.rows_file import RowsFile
+from export.precision.gradients import normed_back
+from export.precision.matrix_costs import AddingUp, Costs, matrix_costs
 from export.precision.surprise import surprise_back
 from export.precision.traced import TracedLayer
 from export.sources.checkpoint import Checkpoint
 from export.weights.encode import read_rows
 from export.weights.layout import PlacedWeight
 from quant.formats import BlockFormat
-from quant.packing import dequantise
-from quant.rtn import quantise_rows
 
-SEQUENCES = 4
-"""Of each mode."""
+TOKENS = 2048
+"""Of each mode, in whole sequences."""
 ROWS = 2048
-"""Of a matrix, or of the head, at a time."""
+"""Of the head, at a time."""
 SEED = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Nats a token: what rounding the weights costs, and what rounding their input to int8 costs."""
-
-    weights: float
-    inputs: float
-
-
-Costs = dict[str, dict[BlockFormat, Cost]]
-"""By matrix (layers.3.down) and format."""
-
 Choices = Callable[[str, int], Sequence[BlockFormat]]
-"""(matrix, its columns) to the formats that it might get."""
+"""(qk, v, attention_out, gate_up or down; its columns) to the formats that it might get."""
 
 
 @dataclass(slots=True)
 class Sensitivity:
-    """`flows` begin before the first layer. `told` hears of each layer that is done, on the way there and back."""
+    """`flows` begin before the first layer. `told` hears the name of each layer that is done, there and back."""
 
     spec: DecoderSpec
     checkpoint: Checkpoint
@@ -54,16 +43,18 @@ class Sensitivity:
     _streams: "list[_Stream]" = field(default_factory=list)
 
     def measure(self) -> Costs:
-        """KL ≈ ½ E[(g · δ)²] for a change δ of a matrix's output, where g is the gradient of log p(y), y drawn from the
-        checkpoint's own prediction p; of all tokens that follow, errors of different tokens taken as independent."""
+        """One pass forward, one back; y of log p(y) is drawn from the checkpoint's own prediction, so that the squares
+        of its gradients are Fisher's information. How far errors add up over tokens is measured by kind of matrix, as
+        it is too noisy in a single one."""
         self._streams = [_Stream(flow) for flow in self.flows]
         for number in range(self.spec.layers):
             layer = self._layer(number)
             for stream in self._streams:
                 stream.write(number + 1, (layer.forward(stream.mode, r) for r in stream.read(number)))
-            self.told(f"layers.{number} forward")
+            self.told(f"layers.{number}")
         gradients = [list(self._last(stream)) for stream in self._streams]
         costs: Costs = {}
+        adding: dict[str, AddingUp] = {}
         for number in reversed(range(self.spec.layers)):
             layer = self._layer(number)
             traced: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
@@ -76,10 +67,18 @@ class Sensitivity:
             for role, parts in traced.items():
                 x, grad = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
                 for name, rows in self._matrices(role):
-                    choices = self.choices(f"layers.{number}.{name}", x.shape[1])
-                    costs[f"layers.{number}.{name}"] = _costs(layer.matrices[role][rows], x, grad[:, rows], choices)
-            self.told(f"layers.{number} back")
-        return costs
+                    choices = self.choices(name, x.shape[1])
+                    costs[f"layers.{number}.{name}"] = matrix_costs(
+                        layer.matrices[role][rows], x, grad[:, rows], choices, adding.setdefault(name, AddingUp())
+                    )
+            self.told(f"layers.{number}")
+        return {
+            name: {
+                fmt: replace(cost, weights=cost.weights * adding[name.split(".")[-1]].share)
+                for fmt, cost in found.items()
+            }
+            for name, found in costs.items()
+        }
 
     def _layer(self, number: int) -> TracedLayer:
         modes = [stream.mode for stream in self._streams]
@@ -96,8 +95,6 @@ class Sensitivity:
 
     def _last(self, stream: "_Stream") -> Iterator[np.ndarray]:
         """Gradients of the residual stream behind the last layer."""
-        from export.precision.gradients import normed_back
-
         gain, rng = read_rows(self.weights["norm"], self.checkpoint), np.random.default_rng(SEED)
         for residual in stream.read(self.spec.layers):
             normed = stream.math.normed(residual, gain)
@@ -116,14 +113,16 @@ class _Stream:
     def __init__(self, flow: Flow) -> None:
         self.mode, self.math = flow.mode, flow.math
         self._folder = flow.folder
-        spans = [span for span in flow.spans if not span.held_out][:SEQUENCES]
-        self._bounds = np.cumsum([0, *(span.stop - span.start for span in spans)]).tolist()
+        spans = [span for span in flow.spans if not span.held_out]
+        ends = np.cumsum([span.stop - span.start for span in spans])
+        spans = spans[: max(1, int((ends <= TOKENS).sum()))]
+        self._bounds = [0, *ends[: len(spans)].tolist()]
         start = flow.start(EXACT)
         self.write(0, (start.read(span.start, span.stop) for span in spans))
 
     def read(self, layer: int) -> Iterator[np.ndarray]:
         rows = RowsFile(self._file(layer), self.math.spec.hidden_size)
-        for start, stop in zip(self._bounds, self._bounds[1:], strict=False):
+        for start, stop in pairwise(self._bounds):
             yield rows.read(start, stop)
 
     def write(self, layer: int, sequences: Iterator[np.ndarray]) -> None:
@@ -136,20 +135,3 @@ class _Stream:
 
     def _file(self, layer: int) -> Path:
         return self._folder / f"precision.{self.mode}.{layer}"
-
-
-def _costs(
-    matrix: np.ndarray, x: np.ndarray, grad: np.ndarray, choices: Sequence[BlockFormat]
-) -> dict[BlockFormat, Cost]:
-    """`matrix` float32 [N, K] reads x [T, K]; `grad` [T, N] is that of its output."""
-    to_x = grad @ matrix
-    found = {}
-    for fmt in choices:
-        change = np.zeros(len(x))
-        for start in range(0, len(matrix), ROWS):
-            rows = matrix[start : start + ROWS]
-            error = dequantise(quantise_rows(rows, fmt), fmt, rows.shape[1]) - rows
-            change += np.einsum("tk,tk->t", grad[:, start : start + ROWS] @ error, x)
-        rounding = np.einsum("tk,tk->t", to_x, as_the_kernel_reads(x, fmt) - x)
-        found[fmt] = Cost(float(np.square(change).mean() / 2), float(np.square(rounding, dtype=float).mean() / 2))
-    return found

@@ -2,8 +2,9 @@
 
 import heapq
 from collections.abc import Mapping
+from itertools import pairwise
 
-from export.precision.sensitivity import Cost
+from export.precision.matrix_costs import Cost
 from quant.formats import BlockFormat
 
 Costs = Mapping[str, Mapping[BlockFormat, Cost]]
@@ -22,7 +23,7 @@ def spend(costs: Costs, sizes: Mapping[str, int], bits: float) -> dict[str, Bloc
     steps = [
         (-_gain(costs[name], below, above) / sizes[name], name, place)
         for name, hull in hulls.items()
-        for place, (below, above) in enumerate(zip(hull, hull[1:], strict=False), 1)
+        for place, (below, above) in enumerate(pairwise(hull), 1)
     ]
     heapq.heapify(steps)
     full: set[str] = set()
@@ -40,20 +41,16 @@ def spend(costs: Costs, sizes: Mapping[str, int], bits: float) -> dict[str, Bloc
 
 def _gain(costs: Mapping[BlockFormat, Cost], below: BlockFormat, above: BlockFormat) -> float:
     """Nats for one more bit of each weight."""
-    return (_nats(costs[below]) - _nats(costs[above])) / (above.bits_per_weight() - below.bits_per_weight())
+    return (costs[below].nats - costs[above].nats) / (above.bits_per_weight() - below.bits_per_weight())
 
 
 def _hull(costs: Mapping[BlockFormat, Cost]) -> list[BlockFormat]:
     """From the cheapest up, formats that no mixture of others beats."""
     hull: list[BlockFormat] = []
-    for fmt in sorted(costs, key=lambda fmt: (fmt.bits_per_weight(), _nats(costs[fmt]))):
-        if hull and _nats(costs[fmt]) >= _nats(costs[hull[-1]]):
+    for fmt in sorted(costs, key=lambda fmt: (fmt.bits_per_weight(), costs[fmt].nats)):
+        if hull and costs[fmt].nats >= costs[hull[-1]].nats:
             continue
         while len(hull) > 1 and _gain(costs, hull[-2], hull[-1]) <= _gain(costs, hull[-1], fmt):
             hull.pop()
         hull.append(fmt)
     return hull
-
-
-def _nats(cost: Cost) -> float:
-    return cost.weights + cost.inputs
