@@ -20,9 +20,15 @@ def devices(
     microphone: Annotated[
         str | None, typer.Option("--microphone", "-m", help="With --meter: part of its name; else the default.")
     ] = None,
+    compute: Annotated[bool, typer.Option("--compute", help="List processors that a model can run on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List microphones and cameras, or watch the level of a microphone."""
+    """List microphones, cameras or processors, or watch the level of a microphone."""
+    if compute:
+        if meter:
+            raise UsageError("--compute has no level", "leave --compute or --meter away")
+        _print_compute(as_json)
+        return
     if meter:
         if as_json:
             raise UsageError("--meter has no JSON", "leave --json or --meter away")
@@ -46,6 +52,21 @@ def devices(
         _print(found, connected)
     if not found:
         raise failure
+
+
+def _print_compute(as_json: bool) -> None:
+    from rich.table import Table
+
+    from edge.providers.listing import compute_devices
+
+    found = compute_devices()
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, "compute": [asdict(one) for one in found]}))
+        return
+    table = Table("provider", "version", "device", title="processors", title_justify="left")
+    for one in found:
+        table.add_row(one.name, one.version, harmless(one.problem or f"{one.device} {one.vendor}".strip()))
+    stdout().print(table)
 
 
 def _print(microphones: "list[Source]", cameras: dict[int, str]) -> None:

@@ -32,7 +32,7 @@ def build_speech_encoder(spec: SpeechSpec, weights: Mapping[str, PlacedWeight], 
     graph.input("skip", TensorProto.INT64, [1])
     graph.input("key_bias", TensorProto.FLOAT, ["F"])
     graph.output("encoded", TensorProto.FLOAT, ["F", spec.dim])
-    conformer = _Conformer(graph, spec, weights)
+    conformer = Conformer(graph, spec, weights)
     frames = conformer.window(subsample(graph, spec, weights, "features"))
     bias = conformer.attention_bias()
     for index in range(spec.blocks):
@@ -41,7 +41,7 @@ def build_speech_encoder(spec: SpeechSpec, weights: Mapping[str, PlacedWeight], 
     return graph.serialize()
 
 
-class _Conformer:
+class Conformer:
     """Frames are float32 [1, F, dim] throughout. Half a feed-forward, attention, convolution, half a feed-forward."""
 
     def __init__(self, graph: GraphBuilder, spec: SpeechSpec, weights: Mapping[str, PlacedWeight]) -> None:
@@ -89,7 +89,7 @@ class _Conformer:
 
     def _attention(self, x: str, bias: str, name: str) -> str:
         graph, dim, heads = self._graph, self._spec.dim, self._spec.heads
-        qkv = blocks.linear(graph, self._norm(x, f"{name}.norm"), self._weights[f"speech.{name}.qkv"], f"{name}.qkv")
+        qkv = self._product(self._norm(x, f"{name}.norm"), self._weights[f"speech.{name}.qkv"], f"{name}.qkv")
         parts = [f"{name}.{part}" for part in ("query", "key", "value")]
         graph.node("Split", [qkv, graph.constant("thirds", np.array([dim] * 3, np.int64))], parts, axis=-1)
         mixed = graph.node(
@@ -108,7 +108,7 @@ class _Conformer:
         both_biases = [self._weight(f"{name}.{half}_bias") for half in ("up", "gate")]
         joined = graph.node("Concat", both_biases, f"{name}.both_bias", axis=0)
         shift = graph.node("Add", [joined, self._weight(f"{name}.glu_bias")], f"{name}.shift")
-        both = blocks.linear(graph, self._norm(x, f"{name}.norm"), self._weights[f"speech.{name}.glu"], f"{name}.glu")
+        both = self._product(self._norm(x, f"{name}.norm"), self._weights[f"speech.{name}.glu"], f"{name}.glu")
         x = self._gated(graph.node("Add", [both, shift], f"{name}.shifted"), self._spec.dim, name)
         x = graph.node("Transpose", [x], f"{name}.by_channel", perm=[0, 2, 1])
         kernel = [self._weight(f"{name}.depthwise"), self._weight(f"{name}.depthwise_bias")]
@@ -130,7 +130,10 @@ class _Conformer:
 
     def _linear(self, x: str, name: str) -> str:
         weight, bias = self._weights[f"speech.{name}"], self._weights[f"speech.{name}_bias"]
-        return blocks.linear(self._graph, x, weight, f"{name}.out", bias)
+        return self._product(x, weight, f"{name}.out", bias)
+
+    def _product(self, x: str, weight: PlacedWeight, out: str, bias: PlacedWeight | None = None) -> str:
+        return blocks.linear(self._graph, x, weight, out, bias)
 
     def _norm(self, x: str, name: str) -> str:
         scale_and_shift = [self._weight(name), self._weight(f"{name}_bias")]

@@ -55,8 +55,17 @@ def test_without_a_camera_it_says_what_can_stand_in_for_one() -> None:
     assert "edge listen --camera" in edge("devices", **WITHOUT_SOUND).out
 
 
+def test_processors_are_listed_without_opening_a_microphone() -> None:
+    listed = edge("devices", "--compute", **WITHOUT_SOUND)
+    assert (listed.code, listed.err) == (0, "")
+    assert all(name in listed.out for name in ("cpu", "qnn", "openvino", "webgpu"))
+    first = edge("devices", "--compute", "--json", **WITHOUT_SOUND).json()["compute"][0]
+    assert (first["name"], first["device"]) == ("cpu", "CPU")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "word"), [(("--meter", "--json"), "--json"), (("--microphone", "desk"), "--meter")]
+    ("arguments", "word"),
+    [(("--meter", "--compute"), "--compute"), (("--meter", "--json"), "--json"), (("--microphone", "desk"), "--meter")],
 )
 def test_options_that_do_not_fit_together_are_refused(arguments: tuple[str, ...], word: str) -> None:
     refused = edge("devices", *arguments)

@@ -1,0 +1,103 @@
+"""A decoder of fixed shapes, as neural processors run it, with the same calls as `edge.runtime.decoder.Decoder`.
+
+Prompts go through a graph for a chunk of tokens, padded at its end; answers through one for a single token. Rows of
+padding see only themselves and what is real before them, nobody sees them, and their keys are not kept.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from edge.bundle.manifest import DecoderInfo
+from edge.errors import EdgeError
+from edge.runtime.decoder import Cancelled
+from edge.runtime.fixed_window import FixedWindow
+from edge.runtime.rotary import RotaryTables
+
+
+@dataclass(frozen=True, slots=True)
+class FixedGraphs:
+    """Sessions: ids to embeddings, the layers for a chunk and for one token, one row to logits."""
+
+    embedding: ort.InferenceSession
+    chunk: ort.InferenceSession
+    step: ort.InferenceSession
+    head: ort.InferenceSession
+
+
+class FixedDecoder:
+    """`length` tokens are in the window, which holds `capacity`. Not thread-safe, except for `cancel`."""
+
+    def __init__(self, info: DecoderInfo, graphs: FixedGraphs) -> None:
+        self._graphs, self._info = graphs, info
+        shapes = {one.name: one.shape for one in graphs.chunk.get_inputs()}
+        self.chunk: int = shapes["embedded"][1]
+        self.capacity: int = shapes["past.0.key"][2]
+        self._window = FixedWindow(info, self.capacity)
+        self.rotary = RotaryTables(info.rotary)
+        self.rotary.prepare(self.capacity + self.chunk, False)
+        self._run_options = ort.RunOptions()
+
+    @property
+    def length(self) -> int:
+        return self._window.length
+
+    def rewind(self, length: int) -> None:
+        """Forgets all but the first `length` tokens."""
+        self._window.length = min(self.length, length)
+
+    def prefill(
+        self,
+        ids: np.ndarray | list[int],
+        rows: np.ndarray | list[int] | None = None,
+        media: np.ndarray | None = None,
+        media_rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Appends ids int64 [S]; logits float32 [R, vocab] of R ≥ 1 `rows` (default: the last). Raises Cancelled.
+
+        `media` float32 [M, hidden] replaces the embeddings of the tokens at `media_rows` int64 [M].
+        """
+        tokens = np.asarray(ids, np.int64).reshape(1, -1)
+        if self.length + tokens.shape[1] > self.capacity:
+            raise ValueError(f"{self.length} + {tokens.shape[1]} tokens do not fit into a window of {self.capacity}")
+        (embedded,) = self._run(self._graphs.embedding, {"input_ids": tokens})
+        if media is not None and media_rows is not None:
+            embedded[0, media_rows] = media
+        size = 1 if tokens.shape[1] == 1 else self.chunk
+        hidden = [self._layers(embedded[:, at : at + size]) for at in range(0, tokens.shape[1], size)]
+        wanted = np.concatenate(hidden)[[-1] if rows is None else list(rows)]
+        return np.concatenate([self._run(self._graphs.head, {"hidden": row[None, None]})[0][0] for row in wanted])
+
+    def step(self, token: int) -> np.ndarray:
+        """Appends one token; logits float32 [vocab]. Raises Cancelled."""
+        return self.prefill([token])[0]
+
+    def cancel(self) -> None:
+        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
+        self._run_options.terminate = True
+
+    def resume(self) -> None:
+        self._run_options.terminate = False
+
+    def _layers(self, embedded: np.ndarray) -> np.ndarray:
+        """Of embeddings [1, n, hidden], n at most a chunk: hidden rows [n, hidden]."""
+        count = embedded.shape[1]
+        session, tokens = (self._graphs.step, 1) if count == 1 else (self._graphs.chunk, self.chunk)
+        padded = np.zeros((1, tokens, self._info.hidden_size), np.float32)
+        padded[:, :count] = embedded
+        places = slice(self.length, self.length + tokens)
+        tables = {"cos": self.rotary.cos[None, None, places], "sin": self.rotary.sin[None, None, places]}
+        feeds = {"embedded": padded, "mask": self._window.mask(tokens), **tables, **self._window.past}
+        hidden, *new = self._run(session, feeds)
+        names = [one.name for one in session.get_outputs()[1:]]
+        self._window.append(dict(zip(names, new, strict=True)), count)
+        return hidden[0, :count]
+
+    def _run(self, session: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        try:
+            return session.run(None, feeds, self._run_options)
+        except Exception as error:
+            if self._run_options.terminate:
+                raise Cancelled("cancelled") from None
+            raise EdgeError(f"the decoder failed: {str(error)[:300]}", "try  edge doctor") from None

@@ -1,0 +1,105 @@
+"""Qualcomm's compiler and simulator take whole graphs, and compute what the CPU provider computes.
+
+Simulated: a chunk takes a second and a token a third of one, so there is little of everything here.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import DeviceError
+from edge.providers.plugin import plugin
+from edge.providers.session import open_on, placement
+from export.options import ExportOptions
+from tests.checkpoints import random_checkpoint
+from tests.npu.fixed_graphs import TERMINAL, Exported, exported, on_cpu, relative_error, speech_inputs
+from tests.npu.test_fixed_encoders import crop, features
+
+QNN = plugin("qnn")
+pytestmark = pytest.mark.skipif(not QNN.installed, reason="onnxruntime-qnn is not installed: pip install phi-edge[npu]")
+
+ONLY_HTP = {"QNNExecutionProvider"}
+
+
+@pytest.fixture(scope="module", params=[(4, 32, True), (4, 32, False), (8, 64, False)], ids=["4s", "4", "8"])
+def terminal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(TERMINAL, tmp_path_factory.mktemp("terminal"), ExportOptions(*request.param))
+
+
+def both(graph: Path, inputs: dict[str, np.ndarray]) -> list[float]:
+    """Relative errors of the outputs against the CPU provider; the session must be on the device alone."""
+    session = open_on(QNN, graph)
+    assert set(placement(session)) == ONLY_HTP
+    return [
+        relative_error(a, b) for a, b in zip(session.run(None, inputs), on_cpu(graph).run(None, inputs), strict=True)
+    ]
+
+
+def decoder_inputs(graph: Path) -> dict[str, np.ndarray]:
+    """Random, with half of the window filled."""
+    random, inputs = np.random.default_rng(0), {}
+    for one in on_cpu(graph).get_inputs():
+        inputs[one.name] = random.standard_normal(one.shape).astype(np.float32)
+    tokens, total = inputs["mask"].shape[-2:]
+    past = total - tokens
+    inputs["mask"][:] = -1e4
+    inputs["mask"][..., : past // 2] = 0
+    inputs["mask"][..., past:] = np.where(np.tri(tokens, dtype=bool), 0, -1e4)
+    return inputs
+
+
+def test_blocks_that_do_not_fit_into_a_row_run_on_the_processor_as_well(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(tmp_path / "narrow", "llama", hidden_size=48, intermediate_size=80)
+    graph = exported(checkpoint, tmp_path, ExportOptions(4, 128)).layers(1, 32)
+    assert max(both(graph, decoder_inputs(graph))) < 0.01
+
+
+@pytest.mark.parametrize(("tokens", "lora"), [(16, ""), (1, ""), (1, "speech")])
+def test_every_layer_runs_on_the_processor_within_one_percent(terminal: Exported, tokens: int, lora: str) -> None:
+    graph = terminal.layers(tokens, 64, lora)
+    assert max(both(graph, decoder_inputs(graph))) < 0.01
+
+
+def test_the_head_runs_on_the_processor_within_one_percent(terminal: Exported) -> None:
+    hidden = np.random.default_rng(1).standard_normal((1, 1, 256)).astype(np.float32)
+    assert max(both(terminal.head(), {"hidden": hidden})) < 0.01
+
+
+def test_the_speech_encoder_runs_on_the_processor_within_one_percent(tmp_path: Path) -> None:
+    encoders = exported(TERMINAL, tmp_path, ExportOptions(bits=8))
+    assert max(both(encoders.speech(8), speech_inputs(features(64), 8))) < 0.01
+
+
+def test_a_projector_runs_on_the_processor_within_one_percent(tmp_path: Path) -> None:
+    encoded = np.random.default_rng(3).standard_normal((1, 12, 192)).astype(np.float32)
+    graph = exported(TERMINAL, tmp_path, ExportOptions(bits=8)).speech_projector(12)
+    assert max(both(graph, {"encoded": encoded})) < 0.01
+
+
+@pytest.mark.slow
+def test_the_vision_encoder_runs_on_the_processor_within_one_percent(tmp_path: Path) -> None:
+    encoders = exported(TERMINAL, tmp_path, ExportOptions(bits=8))
+    assert max(both(encoders.vision(), crop(16, 16)[1])) < 0.01
+
+
+def test_a_graph_that_the_processor_does_not_take_is_refused_by_name(terminal: Exported) -> None:
+    with pytest.raises(DeviceError, match=r"qnn does not take all of embedding\.onnx"):
+        open_on(QNN, terminal.embedding())
+
+
+def test_what_the_vendor_prints_does_not_mix_with_what_a_program_prints(terminal: Exported) -> None:
+    program = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge.providers.plugin import plugin
+from edge.providers.session import open_on
+session = open_on(plugin("qnn"), Path(sys.argv[1]))
+session.run(None, {"hidden": np.ones((1, 1, 256), np.float32)})
+print("an answer")
+"""
+    ran = subprocess.run([sys.executable, "-c", program, terminal.head()], capture_output=True, text=True, check=True)
+    assert ran.stdout == "an answer\n"
