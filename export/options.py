@@ -55,17 +55,9 @@ class ExportOptions:
     @property
     def budget(self) -> float | None:
         """Bits per weight to be spent by measurement, None if the recipe alone says where they go."""
-        named = self.calibrated
-        if self.bits_per_weight is None:
-            return named.budget if named else None
-        if not named:
-            raise UsageError("bits are spent by a recipe", "add --recipe balanced")
-        if not MIN_BUDGET <= self.bits_per_weight <= MAX_BUDGET:
-            raise UsageError(
-                f"a budget of {self.bits_per_weight:g} bits a weight cannot be spent",
-                f"choose one from {MIN_BUDGET:g} to {MAX_BUDGET:g}, scales and zero points included",
-            )
-        return self.bits_per_weight
+        if self.bits_per_weight is not None:
+            return self.bits_per_weight
+        return self.calibrated.budget if self.calibrated else None
 
     @property
     def kl_limit(self) -> float:
@@ -74,6 +66,7 @@ class ExportOptions:
 
     def recipe(self) -> Recipe:
         named = self.calibrated
+        self._check_budget()
         head = self.bits if self.head_bits is None else self.head_bits
         embedding = head if self.embedding_bits is None else self.embedding_bits
         encoder = (FLOAT_BITS if self.bits == FLOAT_BITS else 8) if self.encoder_bits is None else self.encoder_bits
@@ -89,6 +82,16 @@ class ExportOptions:
             tables = head_format
         raised = {matrix: replace(body, bits=bits, block=block) for matrix, (bits, block) in named.others.items()}
         return Recipe(replace(body, block=named.block), head_format, tables, encoder_format, raised, fitted=True)
+
+    def _check_budget(self) -> None:
+        bits = self.bits_per_weight
+        if bits is not None and not self.calibrated:
+            raise UsageError("bits are spent by a recipe", "add --recipe balanced")
+        if bits is not None and not MIN_BUDGET <= bits <= MAX_BUDGET:
+            raise UsageError(
+                f"a budget of {bits:g} bits a weight cannot be spent",
+                f"choose one from {MIN_BUDGET:g} to {MAX_BUDGET:g}, scales and zero points included",
+            )
 
     def _format(self, bits: int) -> WeightFormat:
         if bits == FLOAT_BITS:

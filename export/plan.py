@@ -20,6 +20,7 @@ from export.calibration.texts import digest
 from export.graphs import GraphPlan, plan_graphs
 from export.manifest import check_manifest
 from export.options import ExportOptions
+from export.precision.matrix_costs import TOKENS
 from export.sources import open_checkpoint
 from export.sources.checkpoint import Checkpoint
 from export.texts import Texts, read_texts
@@ -103,9 +104,13 @@ class ExportPlan:
 
     @property
     def _calibration_ram(self) -> int:
-        """Sums over a matrix's inputs, their factor and its copies in float64; a matrix in float32 and its errors."""
+        """Sums over a matrix's inputs, their factor and its copies in float64; a matrix in float32 and its errors; what
+        goes into the matrices of a layer and comes out of them, and its gradients, while formats are chosen."""
         sizes = [(weight.source.rows, weight.source.columns) for weight in self.solved]
-        return max((CALIBRATION_RAM + 30 * k**2 + 12 * n * k for n, k in sizes), default=0)
+        layer = [weight.source for weight in self.solved if weight.source.name.startswith("layers.0.")]
+        tokens = 0 if self.options.budget is None else TOKENS * (3 if self.media else 1)
+        chosen = 4 * tokens * sum(source.rows + source.columns for source in layer)
+        return max((CALIBRATION_RAM + chosen + 30 * k**2 + 12 * n * k for n, k in sizes), default=0)
 
     @property
     def _measurement_ram(self) -> int:

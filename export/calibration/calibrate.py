@@ -17,7 +17,7 @@ from export.calibration.solved import SolvedWeights
 from export.calibration.solver import Method, Solver
 from export.calibration.space import require_scratch
 from export.precision.choose import Precision, choose
-from export.precision.sensitivity import TOKENS
+from export.precision.matrix_costs import TOKENS
 from export.weights.layout import PlacedWeight
 
 if TYPE_CHECKING:

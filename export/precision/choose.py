@@ -39,15 +39,15 @@ class Precision:
 
     def _told(self, name: str, fmt: BlockFormat) -> dict[str, Any]:
         costs = self.costs[name]
-        rounded = replace(fmt, activation_bits=8)
-        cheapest = min(costs, key=BlockFormat.bits_per_weight)
+        chosen = next(cost for one, cost in costs.items() if (one.bits, one.block) == (fmt.bits, fmt.block))
+        least = costs[min(costs, key=BlockFormat.bits_per_weight)]
         return {
             "bits": fmt.bits,
             "block": fmt.block,
             "activation_bits": fmt.activation_bits,
-            "nats": costs[rounded].weights * costs[rounded].kept,
-            "nats_of_int8_inputs": costs[rounded].inputs,
-            "nats_with_least_bits": costs[cheapest].weights * costs[cheapest].kept,
+            "nats": chosen.weights * chosen.kept,
+            "nats_of_int8_inputs": chosen.inputs,
+            "nats_with_least_bits": least.weights * least.kept,
         }
 
 

@@ -11,8 +11,10 @@ from quant.packing import dequantise
 from quant.rtn import quantise_rows
 from quant.statistics import Statistics
 
+TOKENS = 2048
+"""Of each mode, in whole sequences, that costs are measured with."""
 ROWS = 2048
-"""At a time."""
+"""Of a matrix at a time."""
 SEGMENT = 128
 """Tokens whose errors are taken together, to see how far they add up: those of values do, attention averages them."""
 

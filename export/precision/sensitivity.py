@@ -11,7 +11,7 @@ from export.architectures.spec import DecoderSpec
 from export.calibration.flow import EXACT, Flow
 from export.calibration.rows_file import RowsFile
 from export.precision.gradients import normed_back
-from export.precision.matrix_costs import AddingUp, Costs, matrix_costs
+from export.precision.matrix_costs import TOKENS, AddingUp, Costs, matrix_costs
 from export.precision.surprise import surprise_back
 from export.precision.traced import TracedLayer
 from export.sources.checkpoint import Checkpoint
@@ -19,8 +19,6 @@ from export.weights.encode import read_rows
 from export.weights.layout import PlacedWeight
 from quant.formats import BlockFormat
 
-TOKENS = 2048
-"""Of each mode, in whole sequences."""
 ROWS = 2048
 """Of the head, at a time."""
 SEED = 6
@@ -64,13 +62,16 @@ class Sensitivity:
                     for role, both in found.items():
                         traced.setdefault(role, []).append(both)
                 stream.forget(number + 1)
-            for role, parts in traced.items():
-                x, grad = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            # sums over the widest input take most memory: when it comes, all the rest is gone
+            for role in sorted(traced, key=lambda role: layer.matrices[role].shape[1]):
+                matrix = layer.matrices.pop(role)
+                x, grad = (np.concatenate(arrays) for arrays in zip(*traced.pop(role), strict=True))
                 for name, rows in self._matrices(role):
                     choices = self.choices(name, x.shape[1])
                     costs[f"layers.{number}.{name}"] = matrix_costs(
-                        layer.matrices[role][rows], x, grad[:, rows], choices, adding.setdefault(name, AddingUp())
+                        matrix[rows], x, grad[:, rows], choices, adding.setdefault(name, AddingUp())
                     )
+                del matrix, x, grad
             self.told(f"layers.{number}")
         return {
             name: {

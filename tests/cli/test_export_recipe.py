@@ -21,3 +21,13 @@ def test_an_export_that_loses_too_much_fails_and_leaves_nothing(phi3_checkpoint:
     result = edge("export", phi3_checkpoint, tmp_path / "bundle", "--recipe", "balanced", "--max-kl", "1e-9")
     assert_refused(result, 3, "would lose too much")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_that_cannot_be_spent_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    for wish, said in (
+        (("--recipe", "faithful", "--bits-per-weight", "3"), "a budget of 3 bits a weight cannot be spent"),
+        (("--recipe", "faithful", "--bits-per-weight", "nan"), "a budget of nan bits a weight cannot be spent"),
+        (("--bits-per-weight", "5"), "bits are spent by a recipe"),
+    ):
+        assert_refused(edge("export", tmp_path, out, *wish), 2, said)

@@ -120,7 +120,7 @@ def test_a_recipe_heeds_the_other_wishes(checkpoint: Path) -> None:
     options = ExportOptions(named="faithful", symmetric=True, activation_bits=16, head_bits=4)
     formats = {weight.source.name: weight.source.format for weight in plan_export(checkpoint, options).weights}
     down, head = formats["layers.0.down"], formats["embedding"]
-    assert (down.block, down.symmetric, down.activation_bits, head.bits) == (32, True, 16, 4)
+    assert (down.bits, down.symmetric, down.activation_bits, head.bits) == (4, True, 16, 4)
     with pytest.raises(UsageError, match="encoders of 5 bits"):
         ExportOptions(named="faithful", encoder_bits=5).recipe()
 

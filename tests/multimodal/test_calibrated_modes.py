@@ -81,6 +81,6 @@ def test_one_damaged_matrix_of_a_projector_is_noticed_in_its_mode(
         return (values, scales * 30) if weights.shape == wrong.shape and (weights == wrong).all() else (values, scales)
 
     monkeypatch.setattr(encode, "quantise_channels", damaged)
-    with pytest.raises(CheckpointError, match="in the mode vision, what comes before the first layer would be"):
+    with pytest.raises(CheckpointError, match="in the mode vision, what the vision_projector makes would be"):
         run_export(plan, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

@@ -91,14 +91,17 @@ def test_where_inputs_have_outliers_they_are_read_more_exactly_and_nowhere_else(
     assert chosen_loss.top1_agreement > clean_loss.top1_agreement - 0.03
 
 
-def test_choices_stand_in_the_bundle_and_are_what_it_holds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("activations", [None, 16])
+def test_choices_stand_in_the_bundle_and_are_what_it_holds(tmp_path: Path, activations: int | None) -> None:
     checkpoint = random_checkpoint(tmp_path / "checkpoint", "llama")
-    bundle = export(checkpoint, tmp_path / "bundle", ExportOptions(named="faithful", max_kl=10))
+    options = ExportOptions(named="faithful", activation_bits=activations, max_kl=10)
+    bundle = export(checkpoint, tmp_path / "bundle", options)
     matrices = told(bundle)
     assert {of["bits"] for name, of in matrices.items() if name.endswith(".v")} == {8}
     weights = (tmp_path / "bundle" / "text.onnx").read_bytes()
     for name in matrices:
         assert name.encode() in weights or name.replace(".qk", ".qkv").encode() in weights
+    assert activations is None or {of["activation_bits"] for of in matrices.values()} == {16}
     assert all(of["nats"] <= of["nats_with_least_bits"] for of in matrices.values())
 
 
