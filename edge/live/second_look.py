@@ -7,7 +7,7 @@ from edge.live.voice_activity import RATE, WINDOW, VoiceActivity
 LONGEST_S = 4.0
 """Of what was heard, this much is looked at: longer than any noise that comes and goes."""
 
-_CLEAR, _CLEAR_AGAIN = 0.9, 0.88
+_CLEAR, _CLEAR_AGAIN = 0.9, 0.85
 """Probabilities of the best window while it was heard, and of the best five (0.16 s) after a silence."""
 _CLEAR_WHEN_LOUD = 0.92
 """Of the best eight windows (0.26 s) when made as loud as _LOUD: a soft voice is clear then, noise is not."""
