@@ -15,7 +15,7 @@ from edge.bundle.manifest import MANIFEST, FileInfo, Manifest
 from edge.bundle.names import name_fault
 from edge.bundle.staging import StagedDirectory
 from edge.errors import CheckpointError, ResourceError, UsageError
-from export.graphs import WEIGHTS, build_graphs
+from export.graphs import WEIGHTS, Steps, build_graphs
 from export.manifest import build_manifest
 from export.plan import ExportPlan
 from export.weights.layout import PlacedWeight
@@ -82,12 +82,13 @@ def _write_files(
     written = weights.stat().st_size if weights.exists() else 0
     require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
     solved = fidelity = precision = None
+    steps: Steps = {}
     if plan.options.calibrated:
         from export.calibration.calibrate import calibrate
         from quant.gptq import quantise_gptq
 
         done = calibrate(plan, calibration, quantise_gptq, partial(_told, progress))
-        plan, solved, fidelity, precision = done.plan, done.solved, done.fidelity, done.precision
+        plan, solved, fidelity, precision, steps = done.plan, done.solved, done.fidelity, done.precision, done.steps
         fidelity.check(plan.options.kl_limit)
         require_space(directory, plan.weights_bytes + SPARE_BYTES - written, f"the bundle {name}")
     with WeightsWriter(weights, journal, fingerprint) as writer:
@@ -95,12 +96,14 @@ def _write_files(
             progress(Progress(weight.source.name, weight.sections[-1].end, plan.weights_bytes, writer.resumed_bytes))
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
-    for file, data in chain(build_graphs(plan), plan.texts.files.items()):
+    for file, data in chain(build_graphs(plan, steps), plan.texts.files.items()):
         _add(directory, file, data, manifest)
     if plan.measured:
         from export.calibration.measure import measure
 
-        fidelity = measure(plan, directory, calibration, _told(progress, "measured", plan.measured))
+        told = _told(progress, "measured", plan.measured)
+        measured = measure(plan, directory, calibration / "measured", told, steps)
+        fidelity = fidelity.with_more(measured) if fidelity else measured
         fidelity.check(plan.options.kl_limit)
     if fidelity:
         _add(directory, FIDELITY, fidelity.to_json(), manifest)

@@ -1,6 +1,6 @@
 """Which graphs a bundle holds, all over the same weights file."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from export.architectures.spec import DecoderSpec
 from export.graph.conformer import build_speech_encoder
 from export.graph.decoder import Variant, build_decoder
 from export.graph.image_projector import build_image_projector
+from export.graph.int8_cache import CacheSteps
 from export.graph.projector import build_projector
 from export.graph.siglip import build_vision_encoder
 from export.weights.layout import PlacedWeight
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.bin"
 Weights = Mapping[str, PlacedWeight]
+Steps = Mapping[str, Sequence[CacheSteps]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,23 @@ class GraphPlan:
         return f"{self.name}.onnx"
 
 
-def plan_graphs(spec: DecoderSpec, media: MediaSpec | None, fast_prefill: bool) -> list[GraphPlan]:
+def plan_graphs(spec: DecoderSpec, media: MediaSpec | None, fast_prefill: bool, steps: Steps) -> list[GraphPlan]:
     """Decoders first. The names are those of `edge.bundle.manifest.GRAPHS_OF`."""
     graphs = []
     for mode, lora in (("text", ""), ("speech", "speech"), ("vision", "vision")):
         if media or not lora:
-            graphs.append(GraphPlan(mode, partial(_decoder, spec, Variant(lora))))
+            graphs.append(GraphPlan(mode, partial(_decoder, spec, Variant(lora, steps=steps.get(mode, ())))))
             if fast_prefill:
-                graphs.append(GraphPlan(mode + PREFILL, partial(_decoder, spec, Variant(lora, fast=True))))
+                graphs.append(
+                    GraphPlan(mode + PREFILL, partial(_decoder, spec, Variant(lora, True, steps.get(mode, ()))))
+                )
     return graphs + (encoder_graphs(media) if media else [])
 
 
-def build_graphs(plan: "ExportPlan") -> Iterator[tuple[str, bytes]]:
-    """(file name, serialized model), one at a time."""
+def build_graphs(plan: "ExportPlan", steps: Steps) -> Iterator[tuple[str, bytes]]:
+    """(file name, serialized model), one at a time. `steps` are those of an int8 KV cache, by mode."""
     weights = plan.by_role
-    for graph in plan.graphs:
+    for graph in plan_graphs(plan.spec, plan.media, plan.options.fast_prefill, steps):
         yield graph.file, graph.build(weights)
 
 

@@ -43,6 +43,7 @@ def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
             vocab_size=spec.vocab_size,
             context_length=spec.context_length,
             rotary=spec.rotary,
+            kv_bits=plan.options.kv_bits,
         ),
         tokens=plan.texts.tokens,
         chat=plan.texts.chat,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge.bundle.manifest import KV_BITS
 from edge.errors import UsageError
 from export.architectures.weights import Recipe
 from export.recipes import NAMED, NamedRecipe
@@ -41,6 +42,8 @@ class ExportOptions:
     """Measure an export without a recipe as well, and refuse one that loses too much."""
     bits_per_weight: float | None = None
     """Of the layers, with scales and zero points, that a recipe spends where measurement says, instead of its own."""
+    kv_bits: int = 32
+    """32 or 8: keys and values in float32, or, with a recipe, in int8 with steps that are calibrated."""
 
     @property
     def calibrated(self) -> NamedRecipe | None:
@@ -50,7 +53,15 @@ class ExportOptions:
             raise UsageError("a recipe decides about the bits itself", "leave out --bits, or --recipe")
         if self.calibration and not self.named:
             raise UsageError("texts to calibrate with need a recipe", "add --recipe balanced")
+        if self.kv_bits not in KV_BITS:
+            raise UsageError(f"a KV cache of {self.kv_bits} bits is not available", "choose --kv-bits 8 or 32")
+        if self.int8_cache and not self.named:
+            raise UsageError("an int8 KV cache is calibrated, which a recipe does", "add --recipe balanced")
         return NAMED.get(self.named)
+
+    @property
+    def int8_cache(self) -> bool:
+        return self.kv_bits == 8
 
     @property
     def budget(self) -> float | None:

@@ -28,7 +28,7 @@ from export.weights.encode import SLAB_WEIGHTS, SLABS_IN_FLIGHT
 from export.weights.layout import PlacedWeight, place
 from quant.formats import ChannelFormat, FloatFormat, WeightFormat
 
-VERSION = 3
+VERSION = 4
 """Raised when the same plan would produce other bytes, so that an older partial export is not resumed."""
 
 BASE_RAM = 200 << 20
@@ -50,7 +50,7 @@ class ExportPlan:
 
     @property
     def graphs(self) -> list[GraphPlan]:
-        return plan_graphs(self.spec, self.media, self.options.fast_prefill)
+        return plan_graphs(self.spec, self.media, self.options.fast_prefill, {})
 
     @property
     def by_role(self) -> dict[str, PlacedWeight]:
@@ -66,7 +66,9 @@ class ExportPlan:
     @property
     def measured(self) -> list[PlacedWeight]:
         """Matrices of layers and adapters that are compared with the checkpoint once they are written, if the options
-        ask for it: calibration has measured already, and floats need not be."""
+        ask for it: calibration has measured already, all but an int8 KV cache, and floats need not be."""
+        if self.options.int8_cache:
+            return self.solved
         wanted = self.options.fidelity and not self.options.calibrated
         if not wanted or all(isinstance(weight.source.format, FloatFormat) for weight in self.weights):
             return []
@@ -138,7 +140,7 @@ class ExportPlan:
 
     def fingerprint(self) -> str:
         formats = [(w.source.name, repr(w.source.format), w.values.offset) for w in self.weights]
-        calibrated = self.options.named, self.options.budget, digest(self.options.calibration)
+        calibrated = self.options.named, self.options.budget, digest(self.options.calibration), self.options.kv_bits
         content = json.dumps([VERSION, self.checkpoint.fingerprint(), formats, calibrated])
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -168,8 +170,9 @@ def plan_export(source: Path, options: ExportOptions, formats: Mapping[str, Weig
     check_manifest(plan)
     if options.max_ram and plan.peak_ram > options.max_ram:
         needed = -(-plan.peak_ram // 10**6)
+        lighter = "export with --no-fidelity, or " if plan.measured and not options.calibrated else ""
         raise ResourceError(
             f"this export needs about {needed} MB of memory, --max-ram allows {options.max_ram // 10**6} MB",
-            f"{'export with --no-fidelity, or ' if plan.measured else ''}raise it to --max-ram {needed}MB",
+            f"{lighter}raise it to --max-ram {needed}MB",
         )
     return plan

@@ -26,6 +26,8 @@ GRAPHS_OF = {
 }
 """The graphs a mode needs, its decoder first. Graphs over the same weights are several views of one file."""
 
+KV_BITS = (8, 32)
+
 PREFILL = ".prefill"
 """Suffix of an optional second decoder graph that reads prompts faster."""
 
@@ -47,7 +49,10 @@ class Rotary:
 
 @dataclass(frozen=True, slots=True)
 class DecoderInfo:
-    """Shapes the runtime needs to allocate and bind the KV cache [1, kv_heads, tokens, head_size]."""
+    """Shapes the runtime needs to allocate and bind the KV cache [1, kv_heads, tokens, head_size].
+
+    `kv_bits` is 32 for float32, or 8 for int8 in steps that the graphs know.
+    """
 
     layers: int
     kv_heads: int
@@ -56,6 +61,11 @@ class DecoderInfo:
     vocab_size: int
     context_length: int
     rotary: Rotary
+    kv_bits: int = 32
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        return 2 * self.layers * self.kv_heads * self.head_size * self.kv_bits // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,8 @@ def _check_model(m: Manifest) -> None:
     _in_range("decoder.hidden_size", decoder.hidden_size, 1, 1 << 20)
     _in_range("decoder.vocab_size", decoder.vocab_size, 1, 1 << 24)
     _in_range("decoder.context_length", decoder.context_length, 1, 1 << 27)
+    if decoder.kv_bits not in KV_BITS:
+        refuse(f"{MANIFEST}.decoder.kv_bits is {decoder.kv_bits}, not one of {KV_BITS}.")
     _in_range("decoder.rotary.dim", rotary.dim, 0, decoder.head_size)
     _in_range("decoder.rotary.attention_factor", rotary.attention_factor, 1e-3, 1e3)
     _in_range("decoder.rotary.original_context", rotary.original_context, 0, 1 << 27)

@@ -68,6 +68,7 @@ def show(bundle: NameOrDefault = None, as_json: Json = False) -> None:
     console.print(
         f"{decoder.layers} layers, {decoder.kv_heads} KV heads of {decoder.head_size}, vocabulary "
         f"{decoder.vocab_size:,}, context {decoder.context_length:,}\n"
+        f"KV cache {'int8' if decoder.kv_bits == 8 else 'float32'}, {size(decoder.kv_bytes_per_token)} a token\n"
         f"modes {harmless(', '.join(manifest.modes))}; chat format {harmless(manifest.chat.format)}; "
         f"stop tokens {manifest.tokens.stop}\n"
         f"from {harmless(str(manifest.provenance.get('source', '?')))}; digest {opened.digest[:16]}"

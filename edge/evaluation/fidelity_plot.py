@@ -1,12 +1,11 @@
 """The plot of what is lost: KL on a logarithmic axis against size, and against decoding speed where it was measured.
 
-Of modes that have a second graph for prompts, the one that answers is drawn."""
+A mode is drawn once, as its first line in the report: neither its second graph for prompts nor its int8 KV cache."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edge.bundle.manifest import PREFILL
 from edge.evaluation.drawing import Box, Drawing, Line, Words
 from edge.evaluation.fidelity import Measured
 from edge.evaluation.plot import FILLS, nice_step
@@ -29,7 +28,7 @@ def plot(rows: Sequence[Measured], title: str) -> Drawing:
     axes = [Axis("MB", [row.bundle.bytes / 1e6 for row in rows])]
     if all(row.tokens_per_s for row in rows):
         axes.append(Axis("decode tokens/s", [row.tokens_per_s or 0.0 for row in rows]))
-    modes = list(dict.fromkeys(mode for row in rows for mode in row.modes if not mode.endswith(PREFILL)))
+    modes = list(dict.fromkeys(mode for row in rows for mode in row.modes if "." not in mode))
     top = 48 + 20 * len(modes)
     drawing = Drawing(WIDTH * len(axes), top + HEIGHT)
     drawing.shapes.append(Words(16, 24, title, size=15, bold=True))

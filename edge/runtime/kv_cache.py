@@ -12,16 +12,15 @@ GRANULE = 256
 
 
 class KVCache:
-    """Per layer a key and a value buffer, float32 [1, kv_heads, capacity, head_size], past and present at once."""
+    """Per layer a key and a value buffer [1, kv_heads, capacity, head_size], past and present at once.
+
+    float32, or int8 as the graphs round it.
+    """
 
     def __init__(self, info: DecoderInfo) -> None:
         self._info = info
         self.capacity = 0
         self.buffers: dict[str, ort.OrtValue] = {}
-
-    def bytes_per_token(self) -> int:
-        info = self._info
-        return 2 * info.layers * info.kv_heads * info.head_size * 4
 
     def reserve(self, tokens: int, used: int) -> bool:
         """Room for `tokens`, keeping the first `used`. True if the buffers are new and must be bound again."""
@@ -30,13 +29,14 @@ class KVCache:
         info = self._info
         capacity = -(-tokens // GRANULE) * GRANULE
         free = available_memory()
-        if free is not None and (capacity - self.capacity) * self.bytes_per_token() > free:
+        if free is not None and (capacity - self.capacity) * info.kv_bytes_per_token > free:
             raise self._refusal(capacity)  # overcommitted memory would not fail here, but kill the process later
+        dtype = np.int8 if info.kv_bits == 8 else np.float32
         try:
             for layer in range(info.layers):
                 for kind in ("key", "value"):
                     name = f"{layer}.{kind}"
-                    fresh = np.zeros((1, info.kv_heads, capacity, info.head_size), np.float32)
+                    fresh = np.zeros((1, info.kv_heads, capacity, info.head_size), dtype)
                     if used:
                         fresh[:, :, :used] = self.buffers[name].numpy()[:, :, :used]
                     self.buffers[name] = ort.OrtValue.ortvalue_from_numpy(fresh)
@@ -48,7 +48,7 @@ class KVCache:
         return True
 
     def _refusal(self, capacity: int) -> ResourceError:
-        need = capacity * self.bytes_per_token() / 1e9
+        need = capacity * self._info.kv_bytes_per_token / 1e9
         return ResourceError(
             f"the KV cache for {capacity:,} tokens needs {need:.1f} GB, which this machine does not have",
             "use a shorter prompt or a smaller --max-tokens",

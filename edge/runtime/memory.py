@@ -73,7 +73,9 @@ def predict_memory(bundle: Bundle, mode: str, tokens: int) -> MemoryNeed:
     activations = max(
         CHUNK * info.hidden_size * 4 * CHUNK_VALUES, *(_encoder_activations(manifest, name) for name in resident), 0
     )
-    kv_cache = tokens * 2 * info.layers * info.kv_heads * info.head_size * 4
+    kv_cache = tokens * info.kv_bytes_per_token
+    if info.kv_bits == 8:  # a long call reads one layer in float32: as it was, and with the new rows
+        kv_cache += 2 * 4 * kv_cache // info.layers
     tokenizer = manifest.files["tokenizer.json"].size * TOKENIZER_FACTOR
     return MemoryNeed(BASE + tokenizer, weights, encoders, activations, kv_cache)
 

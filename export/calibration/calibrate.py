@@ -10,12 +10,13 @@ from export.calibration import text_flow as texts
 from export.calibration.fidelity import Fidelity
 from export.calibration.flow import Flow
 from export.calibration.judge import judge
-from export.calibration.media_flow import media_flow
+from export.calibration.media_flow import held_out, media_flow
 from export.calibration.prompts import Prompts
 from export.calibration.questions import questions
 from export.calibration.solved import SolvedWeights
 from export.calibration.solver import Method, Solver
 from export.calibration.space import require_scratch
+from export.graph.int8_cache import CacheSteps
 from export.precision.choose import Precision, choose
 from export.precision.matrix_costs import TOKENS
 from export.weights.layout import PlacedWeight
@@ -30,12 +31,14 @@ Tell = Callable[[str, Sequence[PlacedWeight]], Callable[[str], None]]
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """`plan`: with the formats that were chosen; `precision` is None if the recipe left no choice."""
+    """`plan`: with the formats that were chosen; `precision` is None if the recipe left no choice; `steps` of an int8
+    KV cache, by mode and layer, are empty if there is none."""
 
     plan: "ExportPlan"
     solved: SolvedWeights
     fidelity: Fidelity
     precision: Precision | None
+    steps: dict[str, list[CacheSteps]]
 
 
 def calibrate(plan: "ExportPlan", folder: Path, method: Method, tell: Tell) -> Calibrated:
@@ -58,7 +61,8 @@ def calibrate(plan: "ExportPlan", folder: Path, method: Method, tell: Tell) -> C
     errors = {weight.source.name: solved.error(weight.source.name) for weight in plan.solved}
     modes = {flow.mode: judge(plan, flow) for flow in flows}
     fidelity = Fidelity(plan.options.named, modes, errors, seconds=time.monotonic() - started)
-    return Calibrated(plan, solved, fidelity, precision)
+    steps = {flow.mode: flow.learned_steps() for flow in flows} if plan.options.int8_cache else {}
+    return Calibrated(plan, solved, fidelity, precision, steps)
 
 
 def _flows(plan: "ExportPlan", folder: Path) -> list[Flow]:
@@ -69,7 +73,12 @@ def _flows(plan: "ExportPlan", folder: Path) -> list[Flow]:
     more = plan.weights_bytes + sum(weight.bytes for weight in plan.solved)
     if plan.options.budget is not None:
         more += 4 * TOKENS * plan.spec.hidden_size * plan.spec.layers * (1 + len(asked))
-    require_scratch(plan, folder, tokens, (32, plan.options.recipe().encoder.bits), more)
+    encoders = [32, plan.options.recipe().encoder.bits]
+    if plan.options.int8_cache:  # which is measured at the end, beside all of this
+        tokens += texts.HELD_OUT * min(texts.LENGTH, plan.spec.context_length)
+        tokens += sum(prompts.length(item) for items in asked.values() for item in held_out(items))
+        encoders.append(32)
+    require_scratch(plan, folder, tokens, encoders, more)
     return [texts.text_flow(prompts, folder), *(media_flow(prompts, folder, *one) for one in media)]
 
 

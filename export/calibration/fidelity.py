@@ -1,7 +1,7 @@
 """How much of a model survived: by mode, by layer, by matrix. Goes into the bundle as fidelity.json."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ MAX_ERROR = 0.7
 """Relative error of what one matrix makes. int4 makes 12 %, all zeros make 100 %, noise more."""
 
 WORST = 3
+
+INT8_CACHE = ".int8-kv"
+"""Suffix of a mode in which every key and value comes from an int8 KV cache, as it does for generated tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ class Fidelity:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def with_more(self, other: "Fidelity") -> "Fidelity":
+        """And the modes and notes of `other`, which was measured later."""
+        seconds = self.seconds + other.seconds
+        return replace(self, modes=self.modes | other.modes, notes=[*self.notes, *other.notes], seconds=seconds)
+
     def check(self, max_kl: float) -> None:
         """Raises CheckpointError for the first mode that lost more than `max_kl`, or whose encoders are far off, and
         for a matrix of which nothing is left."""
@@ -82,11 +90,13 @@ class Fidelity:
                 )
         for name, mode in self.modes.items():
             if not mode.kl <= max_kl:  # nan is too much as well
-                better = "faithful" if self.recipe else "balanced"
+                better = f"choose --recipe {'faithful' if self.recipe else 'balanced'}"
+                if name.endswith(INT8_CACHE):
+                    better = "leave out --kv-bits 8"
                 raise CheckpointError(
                     f"the mode {name} would lose too much: KL {mode.kl:.3f} nats a token, {max_kl:g} are allowed; "
                     f"most is lost in {mode.worst}",
-                    f"choose --recipe {better}, or allow more with --max-kl",
+                    f"{better}, or allow more with --max-kl",
                 )
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from edge.bundle.files import fsync_dir, write_bytes_durably
+from export.calibration.cache import CacheRange
 from export.calibration.layer import LayerMath
 from export.calibration.rows_file import RowsFile
+from export.graph.int8_cache import CacheSteps
 
 EXACT, SEEN = "exact", "seen"
 """Through the checkpoint's own matrices, and through what they have become so far."""
@@ -49,6 +51,10 @@ class Flow:
     """How far the encoders and projectors of the mode are off, by graph."""
     drift: list[float] = field(default_factory=list)
     """How far the seen stream is from the exact one, before the first layer and after each; of held-out tokens."""
+    cached: Sequence[CacheSteps] = ()
+    """By layer: the seen stream reads keys and values from an int8 cache with these steps, if there are any."""
+    _layer: int = field(init=False)
+    _range: CacheRange = field(init=False)
     _r: dict[str, RowsFile] = field(default_factory=dict)
     _u: dict[str, RowsFile] = field(default_factory=dict)
 
@@ -67,6 +73,7 @@ class Flow:
     def open(self, layer: int) -> None:
         """Goes to the beginning of `layer`."""
         spec, told = self.math.spec, self.folder / f"drift.{self.mode}.json"
+        self._layer, self._range = layer, CacheRange.unknown(spec)
         self.drift = json.loads(told.read_bytes())[: layer + 1] if layer else []
         wide = max(spec.qkv_rows[0], spec.intermediate_size)
         for kind in KINDS:
@@ -78,6 +85,7 @@ class Flow:
     def close(self, layer: int) -> None:
         """`layer` is done: its result is what the next one begins with, also after a stop."""
         self.drift = [*self.drift, self._distance()]
+        write_bytes_durably(self._range_file(layer), self._range.to_bytes())
         write_bytes_durably(self.folder / f"drift.{self.mode}.json", json.dumps(self.drift).encode())
         for kind in KINDS:
             self._r[kind].sync()
@@ -106,9 +114,20 @@ class Flow:
             more = product * np.float32(self.math.spec.residual_multiplier)
             self._r[kind].write(span.start, self.residual(kind, span) + more)
             return
-        made = self.math.attended(product) if role == "qkv" else self.math.gated(product)
+        made = self._attended(kind, span, product) if role == "qkv" else self.math.gated(product)
         padding = self._u[kind].width - made.shape[1]
         self._u[kind].write(span.start, np.pad(made, ((0, 0), (0, padding))))
+
+    def learned_steps(self) -> list[CacheSteps]:
+        """By layer, those that an int8 cache should have; all layers are done."""
+        spec = self.math.spec
+        files = map(self._range_file, range(spec.layers))
+        return [CacheRange.from_bytes(spec, file.read_bytes()).steps for file in files]
+
+    def _attended(self, kind: str, span: Span, qkv: np.ndarray) -> np.ndarray:
+        if kind == SEEN and not span.held_out:
+            self._range.add(qkv)
+        return self.math.attended(qkv, self.cached[self._layer] if self.cached and kind == SEEN else None)
 
     def residual(self, kind: str, span: Span) -> np.ndarray:
         """[T, hidden] of the open layer, as far as it has come."""
@@ -122,6 +141,9 @@ class Flow:
                 apart += float(np.square(exact - self.residual(SEEN, span), dtype=np.float64).sum())
                 size += float(np.square(exact, dtype=np.float64).sum())
         return float(np.sqrt(apart / size)) if size else 0.0
+
+    def _range_file(self, layer: int) -> Path:
+        return self.folder / f"range.{self.mode}.{layer}"
 
     def _file(self, layer: int, kind: str) -> Path:
         return self.folder / f"{self.mode}.{kind}.{layer}"

@@ -6,6 +6,8 @@ import numpy as np
 
 from edge.runtime.rotary import RotaryTables
 from export.architectures.spec import DecoderSpec
+from export.calibration.cache import rounded
+from export.graph.int8_cache import CacheSteps
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,13 @@ class LayerMath:
         scale = 1 / np.sqrt(power + np.float32(self.spec.norm_epsilon))
         return x * scale[:, None].astype(np.float32) * gain
 
-    def attended(self, qkv: np.ndarray) -> np.ndarray:
-        """Causal grouped-query attention from the first token on: [T, qkv rows] -> [T, heads · head size]."""
+    def attended(self, qkv: np.ndarray, steps: CacheSteps | None = None) -> np.ndarray:
+        """Causal grouped-query attention from the first token on: [T, qkv rows] -> [T, heads · head size]. With `steps`
+        every key and value is read from an int8 cache, as it is for generated tokens."""
         spec = self.spec
         query, key, value = self.split(qkv)
+        if steps:
+            key, value = rounded(key, steps.key), rounded(value, steps.value)
         hidden = unseen(len(qkv), spec.sliding_window)
         out = np.empty_like(query)
         for head in range(spec.heads):

@@ -3,7 +3,7 @@ calibration keeps apart."""
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from edge.errors import BundleError, InputError
 from edge.evaluation.labels import Item
 from export.architectures.weights import FAST
 from export.calibration import text_flow as texts
-from export.calibration.fidelity import Fidelity, ModeFidelity
+from export.calibration.fidelity import INT8_CACHE, Fidelity, ModeFidelity
 from export.calibration.flow import Flow
 from export.calibration.judge import judge
 from export.calibration.measurer import Measurer
@@ -21,20 +21,25 @@ from export.calibration.prompts import Prompts
 from export.calibration.questions import questions
 from export.calibration.space import require_scratch
 from export.calibration.stored import StoredWeights
-from export.graphs import WEIGHTS
+from export.graphs import WEIGHTS, Steps
 
 if TYPE_CHECKING:
     from export.plan import ExportPlan
 
 
 def measure(
-    plan: "ExportPlan", bundle: Path, folder: Path, told: Callable[[str], None] = lambda name: None
+    plan: "ExportPlan",
+    bundle: Path,
+    folder: Path,
+    told: Callable[[str], None] = lambda name: None,
+    steps: Steps | None = None,
 ) -> Fidelity:
-    """Of the weights and encoder graphs in `bundle`; `folder` is for what flows. A model that cannot hold a
-    conversation or read our texts is measured with what is left, and the notes say so. Raises ResourceError."""
+    """Of the weights and encoder graphs in `bundle`; `folder` is for what flows. With `steps` of an int8 KV cache only
+    what that one does, for calibration has measured the rest. A model that cannot hold a conversation or read our texts
+    is measured with what is left, and the notes say so. Raises ResourceError."""
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     stored, notes = StoredWeights(bundle / WEIGHTS), list[str]()
     try:
         prompts = Prompts(plan, folder, stored)
@@ -46,8 +51,10 @@ def measure(
     require_scratch(plan, folder, tokens, (32,) if asked else ())
     modes: dict[str, ModeFidelity] = {}
     errors: dict[str, float] = {}
-    for suffix, name in (("", ""), (FAST, PREFILL)) if plan.options.fast_prefill else (("", ""),):
+    for suffix, name in _variants(plan, bool(steps)):
         flows = _flows(prompts, folder, bundle, asked, notes)
+        for flow in flows:
+            flow.cached = steps[flow.mode] if steps else ()
         measurer = Measurer(plan.checkpoint, plan.by_role, stored, flows, suffix, told)
         measurer.run(plan.spec.layers)
         errors |= measurer.errors
@@ -55,6 +62,13 @@ def measure(
         for flow in flows:
             flow.leave(plan.spec.layers)
     return Fidelity("", modes, errors, list(dict.fromkeys(notes)), time.monotonic() - started)
+
+
+def _variants(plan: "ExportPlan", int8_cache: bool) -> Iterator[tuple[str, str]]:
+    """Suffixes of the matrices and of the mode."""
+    yield "", INT8_CACHE if int8_cache else ""
+    if plan.options.fast_prefill and not int8_cache:
+        yield FAST, PREFILL
 
 
 def _answerable(prompts: Prompts, notes: list[str]) -> dict[str, list[Item]]:

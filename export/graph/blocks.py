@@ -1,5 +1,6 @@
 """The building blocks of a decoder graph, each in one place. All activations are float32 [1, S, width]."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,7 +152,21 @@ def add_norm(
 
 def attention(graph: GraphBuilder, qkv: str, layer: int, shape: AttentionShape, out: str) -> str:
     """Grouped-query attention on packed QKV; rotates q and k, appends to the bound KV cache in place."""
-    attributes: dict[str, float | int] = {
+    past, present = ([f"{time}.{layer}.{kind}" for kind in ("key", "value")] for time in ("past", "present"))
+    return grouped_query_attention(graph, qkv, past, present, shape, out)
+
+
+def grouped_query_attention(
+    graph: GraphBuilder,
+    qkv: str,
+    past: Sequence[str],
+    present: Sequence[str],
+    shape: AttentionShape,
+    out: str,
+    int8_step: str = "",
+) -> str:
+    """`past` and `present` are keys, values; with `int8_step`, float32 [1], they are int8 multiples of it."""
+    attributes: dict[str, float | int | str] = {
         "num_heads": shape.heads,
         "kv_num_heads": shape.kv_heads,
         "do_rotary": 1,
@@ -159,15 +174,11 @@ def attention(graph: GraphBuilder, qkv: str, layer: int, shape: AttentionShape, 
     }
     if shape.window:
         attributes["local_window_size"] = shape.window
-    past = [f"past.{layer}.key", f"past.{layer}.value"]
-    present = [f"present.{layer}.key", f"present.{layer}.value"]
-    return graph.node(
-        "GroupQueryAttention",
-        [qkv, "", "", *past, "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"],
-        [out, *present],
-        CONTRIB,
-        **attributes,
-    )
+    inputs = [qkv, "", "", *past, "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"]
+    if int8_step:
+        inputs += ["", "", "", int8_step, int8_step]  # no positions, bias or sink
+        attributes |= {"k_quant_type": "PER_TENSOR", "v_quant_type": "PER_TENSOR", "kv_cache_bit_width": 8}
+    return graph.node("GroupQueryAttention", inputs, [out, *present], CONTRIB, **attributes)
 
 
 def gated_silu(graph: GraphBuilder, both: str, half: int, name: str) -> str:

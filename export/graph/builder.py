@@ -66,6 +66,17 @@ class GraphBuilder:
             self.initializers[name] = tensor
         return name
 
+    def choice(self, condition: str, then: "GraphBuilder", otherwise: "GraphBuilder", outputs: Sequence[str]) -> None:
+        """One of two branches, made by `branch`; their own outputs are declared in the order of `outputs`."""
+        bodies = [helper.make_graph(one.nodes, one.name, [], one.outputs) for one in (then, otherwise)]
+        self.node("If", [condition], outputs, then_branch=bodies[0], else_branch=bodies[1])
+
+    def branch(self, name: str) -> "GraphBuilder":
+        """Sees all values of this graph, and its constants become constants of this graph."""
+        made = GraphBuilder(name, self.weights_file)
+        made.initializers = self.initializers
+        return made
+
     def serialize(self) -> bytes:
         graph = helper.make_graph(
             self.nodes, self.name, self.inputs, self.outputs, initializer=list(self.initializers.values())

@@ -4,12 +4,12 @@ inputs   input_ids int64 [1, S]; logit_rows int64 [R], R ≥ 1 positions within 
          with media: media float32 [M, hidden], the embeddings of M image or audio tokens, and media_rows
          int64 [M, 1], their positions within this call (M may be 0);
          seqlens_k int32 [1] = past + S - 1; total_sequence_length int32 [] = past + S;
-         cos_cache, sin_cache float32 [positions, rotary dim / 2]; past.N.key|value float32 [1, H_kv, T, D]
+         cos_cache, sin_cache float32 [positions, rotary dim / 2]; past.N.key|value [1, H_kv, T, D], float32 or int8
 outputs  logits float32 [R, vocab]; present.N.key|value, bound to the same buffers as past
 There is no attention mask and no position input: both follow from the lengths (batch 1, no padding).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from onnx import TensorProto
 
 from export.architectures.spec import DecoderSpec
 from export.architectures.weights import FAST, stored_as
-from export.graph import blocks
+from export.graph import blocks, int8_cache
 from export.graph.builder import GraphBuilder
+from export.graph.int8_cache import CacheSteps
 from export.weights.layout import PlacedWeight
 
 
@@ -27,11 +28,13 @@ class Variant:
     """One of the decoder graphs over the same weights.
 
     `lora` names the adapter that every Linear layer gets ("" for none); such a graph also takes media. `fast` reads
-    the int8 copies of the Linear layers, which suit many rows at once.
+    the int8 copies of the Linear layers, which suit many rows at once. `steps`, one of each layer, are those of an
+    int8 KV cache.
     """
 
     lora: str = ""
     fast: bool = False
+    steps: Sequence[CacheSteps] = ()
 
 
 def build_decoder(
@@ -39,7 +42,7 @@ def build_decoder(
 ) -> bytes:
     """The serialized ONNX model. `weights` is keyed by the names `decoder_weights` gives."""
     graph = GraphBuilder("decoder", weights_file)
-    _declare_inputs(graph, spec, bool(variant.lora))
+    _declare_inputs(graph, spec, bool(variant.lora), TensorProto.INT8 if variant.steps else TensorProto.FLOAT)
     shape = blocks.AttentionShape(spec.heads, spec.kv_heads, spec.head_size, spec.attention_scale, spec.sliding_window)
     eps, residual_multiplier = spec.norm_epsilon, spec.residual_multiplier
 
@@ -54,7 +57,10 @@ def build_decoder(
     for layer in range(spec.layers):
         name = f"layers.{layer}"
         qkv = linear(x, f"{name}.qkv", f"{name}.qkv_out")
-        x = blocks.attention(graph, qkv, layer, shape, f"{name}.attended")
+        if variant.steps:
+            x = int8_cache.attention(graph, qkv, layer, shape, variant.steps[layer], f"{name}.attended")
+        else:
+            x = blocks.attention(graph, qkv, layer, shape, f"{name}.attended")
         x = linear(x, f"{name}.attention_out", f"{name}.attention")
         x = blocks.scaled(graph, x, residual_multiplier, f"{name}.attention.scaled")
         x, residual = blocks.add_norm(graph, residual, x, weights[f"{name}.mlp_norm"], eps, f"{name}.mlp_in")
@@ -99,7 +105,7 @@ def _with_media(graph: GraphBuilder, spec: DecoderSpec, embedded: str) -> str:
     return graph.node("Reshape", [placed, whole], "embedded.media")
 
 
-def _declare_inputs(graph: GraphBuilder, spec: DecoderSpec, media: bool) -> None:
+def _declare_inputs(graph: GraphBuilder, spec: DecoderSpec, media: bool, cached: int) -> None:
     graph.input("input_ids", TensorProto.INT64, [1, "S"])
     if media:
         graph.input("media", TensorProto.FLOAT, ["M", spec.hidden_size])
@@ -113,8 +119,8 @@ def _declare_inputs(graph: GraphBuilder, spec: DecoderSpec, media: bool) -> None
     cache = [1, spec.kv_heads, "T", spec.head_size]
     for layer in range(spec.layers):
         for kind in ("key", "value"):
-            graph.input(f"past.{layer}.{kind}", TensorProto.FLOAT, cache)
-            graph.output(f"present.{layer}.{kind}", TensorProto.FLOAT, cache)
+            graph.input(f"past.{layer}.{kind}", cached, cache)
+            graph.output(f"present.{layer}.{kind}", cached, cache)
 
 
 def _logits(graph: GraphBuilder, spec: DecoderSpec, residual: str, x: str, weights: Mapping[str, PlacedWeight]) -> None:

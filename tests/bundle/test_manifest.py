@@ -56,6 +56,15 @@ def test_a_vision_encoder_without_sizes_is_that_of_the_released_model():
     assert Manifest.from_json(told.to_json()) == told
 
 
+def test_a_bundle_that_does_not_speak_of_its_kv_cache_has_one_of_float32():
+    """As all have that were made before there was another one."""
+    old = Manifest.from_json(changed("decoder.kv_bits", ...)).decoder
+    assert old.kv_bits == 32 and old.kv_bytes_per_token == 2 * old.layers * old.kv_heads * old.head_size * 4
+    small = Manifest.from_json(changed("decoder.kv_bits", 8)).decoder
+    assert small.kv_bytes_per_token == old.kv_bytes_per_token / 4
+    assert "decoder.kv_bits is 4, not one of (8, 32)" in refusal(changed("decoder.kv_bits", 4))
+
+
 def test_a_key_of_a_later_version_is_tolerated_at_the_top_level():
     assert Manifest.from_json(changed("voices", {"a": 1})) == GOOD
 
