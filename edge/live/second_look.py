@@ -11,6 +11,8 @@ _CLEAR, _CLEAR_AGAIN = 0.9, 0.85
 """Probabilities of the best window while it was heard, and of the best five (0.16 s) after a silence."""
 _CLEAR_WHEN_LOUD = 0.92
 """Of the best eight windows (0.26 s) when made as loud as _LOUD: a soft voice is clear then, noise is not."""
+_EVIDENCE = 2.45
+"""Of 3: the best window while it was heard, the best eight after a silence, and the best eight when loud."""
 _LOUD = 0.2  # RMS of loud speech
 _TONE = 0.985
 """Likeness, 0 to 1, from which a sound repeats itself as no voice does: alarms have 0.99, monotonous speech 0.977."""
@@ -30,9 +32,10 @@ class SecondLook:
         if len(heard) < WINDOW:
             return False
         heard = heard - heard.mean()
-        if not (peak >= _CLEAR and self._best(np.pad(heard, (RATE, 0)))[:5].mean() >= _CLEAR_AGAIN):
-            louder = np.clip(heard * (_LOUD / _level(heard)), -1.0, 1.0)
-            if self._best(louder).mean() < _CLEAR_WHEN_LOUD:
+        quiet_before = self._best(np.pad(heard, (RATE, 0)))
+        if peak < _CLEAR or quiet_before[:5].mean() < _CLEAR_AGAIN:
+            louder = self._best(np.clip(heard * (_LOUD / _level(heard)), -1.0, 1.0)).mean()
+            if louder < _CLEAR_WHEN_LOUD and peak + quiet_before.mean() + louder < _EVIDENCE:
                 return False
         return likeness(heard) < _TONE
 
