@@ -26,7 +26,8 @@ GRAPHS_OF = {
 }
 """The graphs a mode needs, its decoder first. Graphs over the same weights are several views of one file."""
 
-KV_BITS = (8, 32)
+FLOAT_CACHE = 32
+KV_BITS = (8, FLOAT_CACHE)
 
 PREFILL = ".prefill"
 """Suffix of an optional second decoder graph that reads prompts faster."""
@@ -61,7 +62,7 @@ class DecoderInfo:
     vocab_size: int
     context_length: int
     rotary: Rotary
-    kv_bits: int = 32
+    kv_bits: int = FLOAT_CACHE
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -143,6 +144,8 @@ class Manifest:
         """bundle.json. Its first key, `seal`, is the SHA-256 of these bytes with 64 zeros in its own place,
         so that a damaged manifest is found although no other file holds its hash."""
         document = {"seal": _UNSEALED} | asdict(self)
+        if self.decoder.kv_bits == FLOAT_CACHE:  # older versions know no other, and refuse the key
+            del document["decoder"]["kv_bits"]
         data = (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
         return data.replace(_UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
