@@ -6,7 +6,7 @@ from pathlib import Path
 from edge.bundle.manifest import KV_BITS
 from edge.errors import UsageError
 from export.architectures.weights import Recipe
-from export.recipes import NAMED, NamedRecipe
+from export.recipes import BLOCK, NAMED, RAISED, NamedRecipe
 from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat, WeightFormat
 
 FLOAT_BITS = 32
@@ -91,8 +91,8 @@ class ExportOptions:
             head_format = replace(head_format, bits=named.head[0], block=named.head[1])
         if self.embedding_bits is None:
             tables = head_format
-        raised = {matrix: replace(body, bits=bits, block=block) for matrix, (bits, block) in named.others.items()}
-        return Recipe(replace(body, block=named.block), head_format, tables, encoder_format, raised, fitted=True)
+        raised = {matrix: replace(body, bits=bits, block=block) for matrix, (bits, block) in RAISED.items()}
+        return Recipe(replace(body, block=BLOCK), head_format, tables, encoder_format, raised, fitted=True)
 
     def _check_budget(self) -> None:
         bits = self.bits_per_weight

@@ -15,10 +15,10 @@ from export.calibration import text_flow as texts
 from export.calibration.fidelity import INT8_CACHE, Fidelity, ModeFidelity
 from export.calibration.flow import Flow
 from export.calibration.judge import judge
-from export.calibration.measurer import Measurer
 from export.calibration.media_flow import held_out, media_flow
 from export.calibration.prompts import Prompts
 from export.calibration.questions import questions
+from export.calibration.side_by_side import SideBySide
 from export.calibration.space import require_scratch
 from export.calibration.stored import StoredWeights
 from export.graphs import WEIGHTS, Steps
@@ -55,9 +55,9 @@ def measure(
         flows = _flows(prompts, folder, bundle, asked, notes)
         for flow in flows:
             flow.cached = steps[flow.mode] if steps else ()
-        measurer = Measurer(plan.checkpoint, plan.by_role, stored, flows, suffix, told)
-        measurer.run(plan.spec.layers)
-        errors |= measurer.errors
+        compared = SideBySide(plan.checkpoint, plan.by_role, stored, flows, suffix, told)
+        compared.run(plan.spec.layers)
+        errors |= compared.errors
         modes |= {flow.mode + name: judge(plan, flow, stored) for flow in flows}
         for flow in flows:
             flow.leave(plan.spec.layers)

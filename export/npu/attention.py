@@ -1,8 +1,9 @@
 """Attention over a fixed window, in plain operators: what a neural processor's compiler takes.
 
-The cache is an input of `window` keys and values per head, and the call's own `tokens` come behind them. A mask says
-which of all these a token may see, so padding at either end needs no other rule. The graph gives back only the new keys
-and values: the caller puts them where they belong, and an unused row of a padded chunk is simply not kept.
+The cache is an input of `window` keys and values per head, and the call's own `tokens` come behind them. A mask (0, or
+`edge.runtime.fixed_window.HIDDEN`) says which of all these a token may see, so padding at either end needs no other
+rule. The graph gives back only the new keys and values: the caller puts them where they belong, and an unused row of a
+padded chunk is simply not kept.
 """
 
 from dataclasses import dataclass

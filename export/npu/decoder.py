@@ -24,9 +24,6 @@ from export.npu.builder import FixedGraph
 from export.npu.linear import linear
 from export.weights.layout import PlacedWeight
 
-HIDDEN = -1e4
-"""Of a mask: nothing is left of e^-10000, and unlike -inf it is a number in float16 and has a step in uint16."""
-
 Weights = Mapping[str, PlacedWeight]
 
 

@@ -23,7 +23,7 @@ over the tokens that attention looks at, which the estimate sees only in part; l
 
 MAX_INPUTS = 5e-4
 """Nats a token that rounding the input of a matrix to int8 may cost, if rounding its weights does not cost more. Of
-SmolLM2-135M's 150 matrices the worst costs a fifth of it; with outlier channels it is a hundredfold."""
+SmolLM2-135M's 150 matrices the median costs 0.00002; two, in the last layer, a little more than this."""
 
 
 @dataclass(frozen=True, slots=True)

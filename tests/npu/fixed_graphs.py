@@ -9,6 +9,7 @@ import onnxruntime as ort
 from edge.bundle.bundle import Bundle
 from edge.runtime.decoder import Decoder
 from edge.runtime.encoder import Encoders
+from edge.runtime.fixed_window import HIDDEN
 from export.exporter import run_export
 from export.graphs import WEIGHTS
 from export.npu.attention import Window
@@ -20,7 +21,6 @@ from export.options import ExportOptions
 from export.plan import ExportPlan, plan_export
 
 TERMINAL = Path(__file__).parents[2] / "benchmarks" / "terminal" / "checkpoint"
-HIDDEN = -1e4
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from edge.runtime.fixed_window import HIDDEN
 from export.options import ExportOptions
-from tests.npu.fixed_graphs import HIDDEN, TERMINAL, Exported, exported, on_cpu, relative_error, speech_inputs
+from tests.npu.fixed_graphs import TERMINAL, Exported, exported, on_cpu, relative_error, speech_inputs
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ SAMPLED = 32
 
 
 @dataclass(slots=True)
-class Measurer:
+class SideBySide:
     """`suffix` is that of the second copies that prompts are read with, if those are meant. `told` hears the name of
     each matrix. `errors`: ‖Ŵ x̂ − W x‖ / ‖W x‖ over the exact inputs x, which the kernel reads as x̂."""
 
