@@ -29,7 +29,7 @@ class Statistics:
     """Sums over tokens of the inputs x [K] that a matrix [N, K] reads, called X = [x …] below.
 
     Several matrices that read the same inputs share one object. No result depends on the number of tokens as such,
-    so sums are kept, not means. Memory: 8 K² bytes, 4 K² more once `feedback` was asked for.
+    so sums are kept, not means. Memory: 8 K² bytes, 4 K² more once `feedback` was asked for, and 16 K² while it is computed.
     """
 
     def __init__(self, columns: int) -> None:
@@ -66,10 +66,17 @@ class Statistics:
         return np.square(self._factor().diagonal()[::-1])
 
     def _factor(self) -> np.ndarray:
-        """U √D turned by 180°: there the Cholesky factor of the matrix, turned likewise, is the upper one wanted."""
-        damped = self.moments[::-1, ::-1].copy()
-        damped[np.diag_indices_from(damped)] += self._damping()
-        return np.linalg.cholesky(damped)
+        """U √D turned by 180°: there the Cholesky factor of the matrix, turned likewise, is the upper one wanted.
+
+        Damped in place, because a copy of the widest sums is half a gigabyte.
+        """
+        diagonal = np.einsum("kk->k", self.moments)
+        undamped = diagonal.copy()
+        diagonal += self._damping()
+        try:
+            return np.linalg.cholesky(self.moments[::-1, ::-1])
+        finally:
+            diagonal[:] = undamped
 
     def error(self, weights: np.ndarray, restored: np.ndarray) -> float:
         """‖(W − Ŵ) X‖ / ‖W X‖ for float matrices [n, K]; 0 if W X is 0."""
