@@ -1,7 +1,7 @@
 """The verb `edge export`: a checkpoint becomes a bundle. Kept importable without onnx, for `edge --help`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from edge.errors import UsageError
 if TYPE_CHECKING:
     from export.calibration.fidelity import Fidelity
     from export.exporter import ExportReport
+    from export.npu.shapes import FixedShapes
     from export.plan import ExportPlan
 
 
@@ -50,13 +51,16 @@ def export(
         typer.Option("--fast-prefill", help="Add int8 weights for reading prompts: faster, a byte per weight more."),
     ] = False,
     max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
-    target: Annotated[str, typer.Option(help="Where the bundle will run: cpu.")] = "cpu",
+    target: Annotated[
+        Literal["cpu", "qnn"], typer.Option(help="qnn: also graphs of fixed shapes, as neural processors take them.")
+    ] = "cpu",
+    window: Annotated[
+        int | None, typer.Option(help="With --target qnn: tokens of a conversation there (2048).", show_default=False)
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show what would be done and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Turn a checkpoint into a bundle, tensor by tensor."""
-    if target != "cpu":
-        raise UsageError(f"target {target!r} is not available", "use --target cpu")
     from edge.cli.sizes import parse_size
 
     limit = parse_size(max_ram) if max_ram else 0
@@ -82,6 +86,7 @@ def export(
         fidelity=not no_fidelity,
         bits_per_weight=bits_per_weight,
         kv_bits=kv_bits,
+        fixed=_fixed_shapes(target, window),
     )
     if no_fidelity and (recipe or max_kl is not None):
         other = "--recipe" if recipe else "--max-kl"
@@ -112,6 +117,16 @@ def _show_fidelity(fidelity: "Fidelity") -> None:
         stderr().print(table)
     for note in fidelity.notes:
         say(note)
+
+
+def _fixed_shapes(target: str, window: int | None) -> "FixedShapes | None":
+    from export.npu.shapes import FixedShapes
+
+    if target == "qnn":
+        return FixedShapes() if window is None else FixedShapes(window)
+    if window is not None:
+        raise UsageError("only a neural processor has a window of its own", "add --target qnn, or leave out --window")
+    return None
 
 
 def _limit_memory(limit: int) -> None:

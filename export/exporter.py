@@ -17,6 +17,7 @@ from edge.bundle.staging import StagedDirectory
 from edge.errors import CheckpointError, ResourceError, UsageError
 from export.graphs import WEIGHTS, Steps, build_graphs
 from export.manifest import build_manifest
+from export.npu.graphs import build_fixed_graphs
 from export.plan import ExportPlan
 from export.weights.layout import PlacedWeight
 from export.weights.writer import WeightsWriter
@@ -96,7 +97,7 @@ def _write_files(
             progress(Progress(weight.source.name, weight.sections[-1].end, plan.weights_bytes, writer.resumed_bytes))
     manifest = build_manifest(plan, name)
     manifest.files[WEIGHTS] = FileInfo(writer.length, writer.sha256)
-    for file, data in chain(build_graphs(plan, steps), plan.texts.files.items()):
+    for file, data in chain(build_graphs(plan, steps), build_fixed_graphs(plan, weights), plan.texts.files.items()):
         _add(directory, file, data, manifest)
     if plan.measured:
         from export.calibration.measure import measure

@@ -34,7 +34,7 @@ def build_manifest(plan: "ExportPlan", name: str) -> Manifest:
         name=name,
         architecture=spec.architecture,
         modes=[*GRAPHS_OF] if media else ["text"],
-        graphs={graph.name: graph.file for graph in plan.graphs},
+        graphs={graph.name: graph.file for graph in plan.graphs} | {name: f"{name}.onnx" for name in plan.fixed_graphs},
         decoder=DecoderInfo(
             layers=spec.layers,
             kv_heads=spec.kv_heads,

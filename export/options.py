@@ -6,6 +6,7 @@ from pathlib import Path
 from edge.bundle.manifest import KV_BITS
 from edge.errors import UsageError
 from export.architectures.weights import Recipe
+from export.npu.shapes import FixedShapes
 from export.recipes import BLOCK, NAMED, RAISED, NamedRecipe
 from quant.formats import BITS, BLOCKS, BlockFormat, ChannelFormat, FloatFormat, WeightFormat
 
@@ -44,6 +45,8 @@ class ExportOptions:
     """Of the layers, with scales and zero points, that a recipe spends where measurement says, instead of its own."""
     kv_bits: int = 32
     """32 or 8: keys and values in float32, or, with a recipe, in int8 with steps that are calibrated."""
+    fixed: FixedShapes | None = None
+    """Sizes of the graphs for a neural processor, if the bundle is to have them."""
 
     @property
     def calibrated(self) -> NamedRecipe | None:
@@ -57,6 +60,8 @@ class ExportOptions:
             raise UsageError(f"a KV cache of {self.kv_bits} bits is not available", "choose --kv-bits 8 or 32")
         if self.int8_cache and not self.named:
             raise UsageError("an int8 KV cache is calibrated, which a recipe does", "add --recipe balanced")
+        if self.int8_cache and self.fixed:
+            raise UsageError("a neural processor keeps its KV cache in float", "leave out --kv-bits 8, or --target qnn")
         return NAMED.get(self.named)
 
     @property

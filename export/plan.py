@@ -19,6 +19,7 @@ from export.architectures.weights import decoder_weights, fast_prefill_weights
 from export.calibration.texts import digest
 from export.graphs import GraphPlan, plan_graphs
 from export.manifest import check_manifest
+from export.npu.graphs import Build, plan_fixed_graphs
 from export.options import ExportOptions
 from export.precision.matrix_costs import TOKENS
 from export.sources import open_checkpoint
@@ -51,6 +52,11 @@ class ExportPlan:
     @property
     def graphs(self) -> list[GraphPlan]:
         return plan_graphs(self.spec, self.media, self.options.fast_prefill, {})
+
+    @property
+    def fixed_graphs(self) -> dict[str, Build]:
+        fixed = self.options.fixed
+        return plan_fixed_graphs(self.spec, self.media, fixed) if fixed else {}
 
     @property
     def by_role(self) -> dict[str, PlacedWeight]:
@@ -112,7 +118,7 @@ class ExportPlan:
         layer = [weight.source for weight in self.solved if weight.source.name.startswith("layers.0.")]
         tokens = 0 if self.options.budget is None else TOKENS * (3 if self.media else 1)
         chosen = 4 * tokens * sum(source.rows + source.columns for source in layer)
-        return max((CALIBRATION_RAM + chosen + 30 * k**2 + 12 * n * k for n, k in sizes), default=0)
+        return max((CALIBRATION_RAM + chosen + 24 * k**2 + 12 * n * k for n, k in sizes), default=0)
 
     @property
     def _measurement_ram(self) -> int:
@@ -167,6 +173,8 @@ def plan_export(source: Path, options: ExportOptions, formats: Mapping[str, Weig
         for part in weight.parts:
             if checkpoint.rows(part.tensor, 0, 1).size == 0:
                 raise CheckpointError(f"tensor {part.tensor} is empty", "download the checkpoint again")
+    if options.fixed:
+        options.fixed.check(spec)
     check_manifest(plan)
     if options.max_ram and plan.peak_ram > options.max_ram:
         needed = -(-plan.peak_ram // 10**6)

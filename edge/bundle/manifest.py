@@ -33,6 +33,10 @@ PREFILL = ".prefill"
 """Suffix of an optional second decoder graph that reads prompts faster."""
 
 
+FIXED = "npu."
+"""Prefix of graphs of fixed shapes for a neural processor, over the same weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rotary:
     """Rotary embedding: cos/sin(position * inv_freq) * attention_factor over the first `dim` head dims.

@@ -18,6 +18,7 @@ import platformdirs
 
 from edge.bundle.bundle import Bundle
 from edge.bundle.files import hash_file, require_space, write_bytes_durably
+from edge.bundle.manifest import FIXED
 from edge.bundle.staging import StagedDirectory
 from edge.bundle.verify import verify
 from edge.errors import BundleError
@@ -55,11 +56,15 @@ def cpu_key() -> str:
     return hashlib.sha256("\n".join([ort.__version__, platform.machine(), *described]).encode()).hexdigest()[:16]
 
 
-def tuned_directory(bundle: Bundle) -> Path:
-    """In the user's cache directory, or below EDGE_HOME."""
+def cache_directory() -> Path:
+    """The user's, or below EDGE_HOME."""
     own = os.environ.get("EDGE_HOME")
     cache = Path(own).expanduser() / "cache" if own else Path(platformdirs.user_cache_dir("phi-edge", False))
-    return cache.absolute() / "tuned" / f"{bundle.digest[:16]}-{cpu_key()}"
+    return cache.absolute()
+
+
+def tuned_directory(bundle: Bundle) -> Path:
+    return cache_directory() / "tuned" / f"{bundle.digest[:16]}-{cpu_key()}"
 
 
 def tuned_copy(bundle: Bundle) -> Path | None:
@@ -96,7 +101,7 @@ def tuned_fault(bundle: Bundle, hash_weights: bool = False) -> str:
         if record["made_from"] != _made_from(bundle):
             return "it was made from another bundle, or for another CPU or onnxruntime"
         files = {name: _File(**info) for name, info in record["files"].items()}
-        if not {*bundle.manifest.graphs.values()} <= files.keys():
+        if not {*_graphs(bundle)} <= files.keys():
             return "it lacks a graph"
         for name, expected in files.items():
             if _describe(directory / name, hash_weights or name.endswith(".onnx"), expected) != expected:
@@ -130,13 +135,18 @@ def tune(bundle: Bundle, threads: int = 0) -> TuneReport:
 def _prepack_all(bundle: Bundle, out: Path, threads: int) -> None:
     """One weights file for all graphs; each is saved aside first, complete, and then only what is new is kept."""
     with SharedWeights(out / WEIGHTS) as shared:
-        for graph in bundle.manifest.graphs.values():
+        for graph in _graphs(bundle):
             alone = out / f".{graph}"
             alone.mkdir()
             _prepack(bundle.file(graph), alone / graph, threads)
             own = alone / f"{Path(graph).stem}.bin"
             (out / graph).write_bytes(shared.move(alone / graph, own) if own.exists() else (alone / graph).read_bytes())
             shutil.rmtree(alone)
+
+
+def _graphs(bundle: Bundle) -> list[str]:
+    """Files of those for the CPU."""
+    return [file for name, file in bundle.manifest.graphs.items() if not name.startswith(FIXED)]
 
 
 def _prepack(graph: Path, out: Path, threads: int) -> None:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from edge.errors import CheckpointError
-from edge.runtime.fixed_decoder import FixedDecoder, FixedGraphs
-from export.npu.attention import Window
-from export.npu.decoder import build_layers
+from edge.runtime.fixed_decoder import FixedDecoder
+from export.npu.shapes import FixedShapes
 from export.options import ExportOptions
 from export.plan import plan_export
 from tests.checkpoints import random_checkpoint
@@ -19,8 +18,10 @@ FLOAT = ExportOptions(bits=32)
 
 
 def fixed_decoder(of: Exported, lora: str = "") -> FixedDecoder:
-    graphs = (of.embedding(), of.layers(CHUNK, PAST, lora), of.layers(1, PAST, lora), of.head())
-    return FixedDecoder(of.bundle.manifest.decoder, FixedGraphs(*(on_cpu(graph) for graph in graphs)))
+    mode = lora or "text"
+    layers = {f"{mode}.chunk": of.layers(CHUNK, PAST, lora), f"{mode}.step": of.layers(1, PAST, lora)}
+    graphs = {"embedding": of.embedding(), "head": of.head()} | layers
+    return FixedDecoder(of.bundle.manifest.decoder, {name: on_cpu(file) for name, file in graphs.items()}.get, mode)
 
 
 @pytest.fixture(scope="module", params=["phi3", "llama", "granite"])
@@ -67,9 +68,9 @@ def test_a_full_window_is_refused_and_stays_usable(model: Exported) -> None:
 
 
 def test_a_sliding_window_smaller_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
-    plan = plan_export(random_checkpoint(tmp_path / "phi", "phi3", sliding_window=32), FLOAT)
+    checkpoint = random_checkpoint(tmp_path / "phi", "phi3", sliding_window=32)
     with pytest.raises(CheckpointError, match="looks back 32"):
-        build_layers(plan.spec, plan.by_role, tmp_path / "weights.bin", Window(CHUNK, PAST))
+        plan_export(checkpoint, ExportOptions(bits=32, fixed=FixedShapes(128)))
 
 
 def test_blocks_that_do_not_fit_into_a_row_make_no_difference(tmp_path: Path) -> None:
