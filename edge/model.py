@@ -1,11 +1,11 @@
 """A bundle ready to answer: manifest, tokenizer, chat format, decoder."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import GRAPHS_OF
@@ -16,6 +16,7 @@ from edge.prompt.chat import chat_format
 from edge.prompt.constraint import GrammarVocab
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool
+from edge.providers.opening import open_processor
 from edge.runtime.decoder import Decoder
 from edge.runtime.encoder import Encoders
 from edge.runtime.generate import Sequence as TokenSequence
@@ -33,7 +34,15 @@ SHORTEST_CONVERSATION = 1024
 class Model:
     """One loaded bundle. Its KV cache belongs to the conversation that used it last."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0, mode: Mode = "text") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int = 0,
+        mode: Mode = "text",
+        ep: str = "",
+        require_ep: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         started = time.monotonic()
         manifest = bundle.manifest
         self.bundle = bundle
@@ -42,9 +51,11 @@ class Model:
             raise InputError(f"the bundle {manifest.name} has no mode {mode}", "use a Phi-4-multimodal bundle")
         require_memory(bundle, mode, SHORTEST_CONVERSATION)
         first, *others = GRAPHS_OF[mode]
-        self.encoders = Encoders.of(bundle, threads)
+        self.processor = open_processor(bundle, mode, ep, require_ep, threads, tell)
+        self.encoders = self.processor.encoders() if self.processor else Encoders.of(bundle, threads)
+        load_decoder = self.processor.decoder if self.processor else partial(Decoder.load, bundle, threads)
         with ThreadPoolExecutor(2) as pool:  # a tokenizer of 200k entries takes most of a second, too
-            decoder = pool.submit(Decoder.load, bundle, threads, first)
+            decoder = pool.submit(load_decoder, first)
             opened = [pool.submit(self.encoders.open, name) for name in others]
             self.tokenizer = Tokenizer.from_file(bundle.file("tokenizer.json"))
             self.decoder = decoder.result()
@@ -57,6 +68,13 @@ class Model:
         self.sequence = TokenSequence(self.decoder)
         trim_heap()
         self.load_s = time.monotonic() - started
+
+    @property
+    def compute(self) -> dict[str, Any]:
+        """The processor's name, and for each graph opened there how many of its nodes run on which provider."""
+        if self.processor is None:
+            return {"ep": "cpu"}
+        return {"ep": self.processor.graphs.plugin.name, "nodes": self.processor.graphs.placed}
 
     @cached_property
     def media(self) -> "MediaEmbeddings":
@@ -81,11 +99,20 @@ class Model:
         return Conversation(self, system, tools, thinking)
 
 
-def load(bundle: str | Path | None = None, threads: int = 0, mode: Mode = "text") -> Model:
+def load(
+    bundle: str | Path | None = None,
+    threads: int = 0,
+    mode: Mode = "text",
+    ep: str = "",
+    require_ep: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Model:
     """Loads an installed bundle by name, a bundle directory, or the default (see edge.bundle.store). 0 threads: one
     per core.
 
-    `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them.
-    Raises BundleError, ResourceError, InputError for a mode that the bundle does not have.
+    `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them. `ep` is a
+    processor of `edge devices --compute`, "cpu", or "" for the fastest that computes rightly; what does not run there
+    runs on the CPU, unless `require_ep`. `tell` hears sentences about that.
+    Raises BundleError, ResourceError, DeviceError, InputError for a mode that the bundle does not have.
     """
-    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads, mode)
+    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads, mode, ep, require_ep, tell)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import options as opt
-from edge.cli.console import size, stderr, stdout
+from edge.cli.console import say, size, stderr, stdout
 from edge.cli.stand_in import introduce
 from edge.errors import UsageError
 
@@ -17,6 +17,8 @@ def bench(
     prompt: Annotated[str, typer.Option(help="Prompt lengths in tokens, separated by commas.")] = "16,256,1024",
     new: Annotated[int, typer.Option("--new", min=1, help="Tokens generated after each prompt.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
+    ep: opt.Ep = "",
+    require_ep: opt.RequireEp = False,
     threads: opt.Threads = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print samples and machine as JSON.")] = False,
 ) -> None:
@@ -27,11 +29,12 @@ def bench(
         lengths = [0]
     if min(lengths) < 1:
         raise UsageError(f"--prompt {prompt!r} is not a list of lengths", "write it like --prompt 16,256")
+    opt.checked_ep(ep, require_ep)
     from edge.doctor import machine_facts, peak_rss
     from edge.model import load
     from edge.runtime.bench import Spread, measure
 
-    model = load(bundle, threads)
+    model = load(bundle, threads, "text", ep, require_ep, say)
     context = model.manifest.decoder.context_length
     if max(lengths) + new > context:
         raise UsageError(f"{max(lengths)} + {new} tokens do not fit into the context of {context:,}", "ask for less")
@@ -52,6 +55,7 @@ def bench(
             "machine": machine_facts(),
             "load_s": model.load_s,
             "peak_rss_bytes": peak_rss(),
+            "compute": model.compute,
             "samples": [asdict(sample) for sample in samples],
         }
         typer.echo(json.dumps(fields))

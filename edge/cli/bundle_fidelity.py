@@ -66,7 +66,7 @@ def _tokens_per_s(row: "Measured", threads: int) -> float:
     from edge.runtime.bench import Spread, measure
 
     with stderr().status(f"measuring {harmless(row.name)}"):
-        samples = measure(load(row.bundle.path, threads).decoder, [PROMPT], NEW, ROUNDS)
+        samples = measure(load(row.bundle.path, threads, ep="cpu").decoder, [PROMPT], NEW, ROUNDS)
     return Spread.of([sample.decode_tokens_per_s for sample in samples]).median
 
 

@@ -54,16 +54,19 @@ def chat(
     max_crops: opt.MaxCrops = None,
     ttft: opt.Ttft = None,
     thinking: opt.Thinking = False,
+    ep: opt.Ep = "",
+    require_ep: opt.RequireEp = False,
     threads: opt.Threads = 0,
 ) -> None:
     """Talk with the model; each turn only computes what is new."""
     opt.checked_text(system, "the system message")
+    opt.checked_ep(ep, require_ep)
     options = opt.turn_options(
         max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed, stop, max_crops=max_crops, ttft=ttft
     )
     from edge.model import load
 
-    model = load(bundle, threads)
+    model = load(bundle, threads, "text", ep, require_ep, say)
     options.check_for(model.manifest)
     introduce(model.bundle)
     say(f"{model.manifest.name}, loaded in {model.load_s:.1f} s. {HELP}")

@@ -50,12 +50,15 @@ def listen(
     top_p: opt.TopP = 1.0,
     seed: opt.Seed = None,
     max_crops: opt.MaxCrops = None,
+    ep: opt.Ep = "",
+    require_ep: opt.RequireEp = False,
     threads: opt.Threads = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
 ) -> None:
     """Listen, answer, act; again and again. Ctrl-C leaves."""
     opt.checked_text(system, "the system message")
     opt.checked_text(prompt, "the prompt")
+    opt.checked_ep(ep, require_ep)
     stopping = _Stopping()
     from edge.cli.keys import Keys, can_press
     from edge.cli.stand_in import introduce
@@ -83,7 +86,7 @@ def listen(
     screen = _screen(as_json, push_to_talk)
 
     def loaded() -> Model:
-        model = load(bundle, threads, "vision_speech" if camera else "speech")
+        model = load(bundle, threads, "vision_speech" if camera else "speech", ep, require_ep)
         if not as_json:
             introduce(model.bundle)
         return model

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.errors import InputError
+from edge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from edge.turn_options import TurnOptions
@@ -36,6 +36,15 @@ MaxCrops = Annotated[
 Ttft = Annotated[
     float | None, typer.Option("--ttft", help="Seconds to the first token: look at pictures as finely as that allows.")
 ]
+Ep = Annotated[
+    str,
+    typer.Option(
+        "--ep",
+        envvar="EDGE_EP",
+        help="Processor: cpu, or one of  edge devices --compute; by default the fastest that computes rightly.",
+    ),
+]
+RequireEp = Annotated[bool, typer.Option("--require-ep", help="Fail where --ep cannot do all of it.")]
 Threads = Annotated[int, typer.Option("--threads", envvar="EDGE_THREADS", help="0: one per core.")]
 
 
@@ -102,3 +111,9 @@ def read_prompt(prompt: str | None) -> str:
         raise InputError(
             f"the prompt is not valid UTF-8 (byte {error.start})", "convert it, for example with  iconv -t utf-8"
         ) from None
+
+
+def checked_ep(ep: str, required: bool) -> None:
+    """Raises UsageError."""
+    if required and not ep:
+        raise UsageError("--require-ep needs a processor", "name one, like --ep qnn; see  edge devices --compute")

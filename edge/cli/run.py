@@ -51,11 +51,14 @@ def run(
     stop: opt.Stop = None,
     logprobs: Annotated[int | None, typer.Option(help="With --json: log-probabilities, and this many others.")] = None,
     thinking: opt.Thinking = False,
+    ep: opt.Ep = "",
+    require_ep: opt.RequireEp = False,
     threads: opt.Threads = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Answer one question and stop."""
     opt.checked_text(system, "the system message")
+    opt.checked_ep(ep, require_ep)
     if microphone and not mic:
         raise UsageError("--microphone chooses what --mic hears", "add --mic")
     text = opt.read_prompt(prompt) if prompt is not None or not (mic or camera) else ""
@@ -87,7 +90,7 @@ def run(
         )
         pictures, clips = read_media(image or [], audio or [])
         known_tools = load_tools(tools) if tools else []
-        model = load(bundle, threads, mode_of(bool(pictures or camera), bool(clips or mic)))
+        model = load(bundle, threads, mode_of(bool(pictures or camera), bool(clips or mic)), ep, require_ep, say)
         loaded.append(model)
         if not as_json:
             introduce(model.bundle)

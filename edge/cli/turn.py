@@ -77,6 +77,7 @@ def as_json(done: "Done", model: "Model", logprobs: list[Any] | None = None) -> 
         "usage": usage,
         "timing": {"load_s": round(model.load_s, 4)} | {key: round(value, 4) for key, value in timing.items()},
         "memory": {"peak_rss_bytes": peak_rss()},
+        "compute": model.compute,
         "bundle": {"name": model.manifest.name, "digest": model.bundle.digest},
     }
     if logprobs is not None:

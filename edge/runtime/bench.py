@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.runtime.decoder import CHUNK, Decoder
+from edge.runtime.decoder import CHUNK
+from edge.runtime.decoding import Decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Spread:
 
 
 def measure(
-    decoder: Decoder, prompts: list[int], new: int, rounds: int, after: Callable[[Sample], None] = lambda _: None
+    decoder: Decoding, prompts: list[int], new: int, rounds: int, after: Callable[[Sample], None] = lambda _: None
 ) -> list[Sample]:
     """Rounds outermost, so that slow drifts of the machine hit every length alike."""
     vocab = decoder.info.vocab_size
@@ -49,7 +50,7 @@ def measure(
     return samples
 
 
-def _run(decoder: Decoder, ids: np.ndarray, new: int) -> Sample:
+def _run(decoder: Decoding, ids: np.ndarray, new: int) -> Sample:
     decoder.rewind(0)
     decoder.reserve(len(ids) + new)
     start = time.monotonic()

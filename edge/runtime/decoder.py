@@ -136,6 +136,17 @@ class Decoder:
         if self.rotary.prepare(self.cache.capacity, long) or grown:
             self._step_binding = None
 
+    def take(self, past: dict[str, np.ndarray], length: int, long: bool, tokens: int) -> None:
+        """Goes on with the keys and values of another decoder, float32 [1, kv_heads, ≥ length, head_size] by
+        "N.key|value", with room for `tokens`."""
+        self.length = 0
+        self.reserve(tokens, long)
+        for name, rows in past.items():
+            buffer = self.cache.buffers[name].numpy()
+            buffer[:, :, :length] = rows[:, :, :length]
+            self.cache.buffers[name].update_inplace(buffer)
+        self.length = length
+
     def rewind(self, length: int) -> None:
         """Forgets all but the first `length` tokens."""
         self.length = min(self.length, length)

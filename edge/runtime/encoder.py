@@ -37,7 +37,9 @@ class Encoders:
 
     def run(self, name: str, **inputs: np.ndarray) -> np.ndarray:
         """The only output of a graph. Raises Cancelled."""
-        session = self.open(name)
+        return self._run(name, self.open(name), inputs)
+
+    def _run(self, name: str, session: ort.InferenceSession, inputs: dict[str, np.ndarray]) -> np.ndarray:
         if self._run_options.terminate:
             raise Cancelled("cancelled")
         try:

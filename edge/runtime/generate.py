@@ -12,7 +12,8 @@ import numpy as np
 
 from edge.events import Prefill, Reprefill
 from edge.runtime.clock import Clock
-from edge.runtime.decoder import CHUNK, TEXT, Decoder
+from edge.runtime.decoder import CHUNK, TEXT
+from edge.runtime.decoding import Decoding
 from edge.runtime.media_tokens import MediaTokens, changed_media, media_between
 from edge.runtime.sampling import Sampler, top_logprobs
 
@@ -40,7 +41,7 @@ class Sampled:
 class Sequence:
     """The prompt a decoder's KV cache stands for; `ids[:decoder.length]` are computed."""
 
-    decoder: Decoder
+    decoder: Decoding
     ids: list[int] = field(default_factory=list)
     media: list[MediaTokens] = field(default_factory=list)
 
@@ -103,7 +104,7 @@ def extend(sequence: Sequence, token: int) -> Iterator[Progress | np.ndarray]:
     yield decoder.step(token)
 
 
-def _regime_reason(decoder: Decoder, long: bool) -> str:
+def _regime_reason(decoder: Decoding, long: bool) -> str:
     direction = "longer than" if long else "again within"
     return f"the conversation is now {direction} {decoder.rotary.short_limit:,} tokens, other position factors apply"
 

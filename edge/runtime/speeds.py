@@ -12,7 +12,8 @@ from edge.bundle.files import write_bytes_durably
 from edge.media.crop_sizes import CROP
 from edge.media.crops import image_crops
 from edge.media.tiling import choose_tiling
-from edge.runtime.decoder import CHUNK, Decoder
+from edge.runtime.decoder import CHUNK
+from edge.runtime.decoding import Decoding
 from edge.runtime.encoder import Encoders
 from edge.runtime.tune import tuned_directory
 from edge.runtime.vision import encode_crops
@@ -43,7 +44,7 @@ def known_speeds(bundle: Bundle) -> Speeds | None:
         return None
 
 
-def measure_speeds(bundle: Bundle, decoder: Decoder, encoders: Encoders) -> Speeds:
+def measure_speeds(bundle: Bundle, decoder: Decoding, encoders: Encoders) -> Speeds:
     """Takes a few seconds and empties the KV cache. The first run of each graph is not counted: it loads pages."""
     assert bundle.manifest.vision
     vision = bundle.manifest.vision

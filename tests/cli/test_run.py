@@ -41,7 +41,7 @@ def test_json_has_exactly_the_documented_fields_with_sane_values(phi3_bundle: Pa
     result = edge("run", "-b", phi3_bundle, "hello", "-n", 9, "--json")
     assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
     told = result.json()
-    keys = "schema text tool_calls finish_reason mode usage timing memory bundle"
+    keys = "schema text tool_calls finish_reason mode usage timing memory compute bundle"
     assert list(told) == keys.split()
     assert (told["schema"], told["mode"], told["tool_calls"]) == (1, "text", [])
     assert told["finish_reason"] == "length"

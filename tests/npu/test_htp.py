@@ -10,12 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edge
+from edge.bundle.bundle import Bundle
 from edge.errors import DeviceError
+from edge.providers.graphs import ON_CPU, ProcessorGraphs
 from edge.providers.plugin import plugin
+from edge.providers.processor import Processor
 from edge.providers.session import open_on, placement
+from export.exporter import run_export
+from export.npu.shapes import FixedShapes
 from export.options import ExportOptions
+from export.plan import plan_export
 from tests.checkpoints import random_checkpoint
 from tests.npu.fixed_graphs import TERMINAL, Exported, exported, on_cpu, relative_error, speech_inputs
+from tests.npu.planted import Honest
 from tests.npu.test_fixed_encoders import crop, features
 
 QNN = plugin("qnn")
@@ -103,3 +111,41 @@ print("an answer")
 """
     ran = subprocess.run([sys.executable, "-c", program, terminal.head()], capture_output=True, text=True, check=True)
     assert ran.stdout == "an answer\n"
+
+
+@pytest.fixture(scope="module")
+def mini(phi3_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """int8 in blocks, so that the CPU and the processor round alike."""
+    out = tmp_path_factory.mktemp("htp") / "mini"
+    run_export(plan_export(phi3_checkpoint, ExportOptions(8, 64, fixed=FixedShapes(128, chunk=16))), out)
+    return out
+
+
+def test_the_processor_answers_as_its_graphs_do_on_the_cpu(mini: Path) -> None:
+    model = edge.load(mini, ep="qnn", require_ep=True)
+    counted = {name: set(nodes) for name, nodes in model.compute["nodes"].items() if name not in ON_CPU}
+    assert counted == dict.fromkeys(("text.chunk", "text.step", "head"), ONLY_HTP)
+    reference = Processor(model.bundle, Honest(), ["text"], 1).decoder("text")
+    found = []
+    for decoder in (model.decoder, reference):
+        decoder.reserve(32)
+        rows = [decoder.prefill([3, 1, 4, 1, 5])[0]]
+        for _ in range(8):
+            rows.append(decoder.step(int(rows[-1].argmax())))
+        found.append(np.array(rows))
+    assert (found[0].argmax(axis=1) == found[1].argmax(axis=1)).all()
+    assert relative_error(*found) < 0.01
+
+
+def test_what_was_compiled_is_loaded_and_what_was_touched_is_compiled_again(mini: Path, own_home: Path) -> None:
+    bundle = Bundle.open(mini)
+    ProcessorGraphs(bundle, QNN).open("text.step")
+    (binary,) = own_home.glob("cache/compiled/*/text.step/*.bin")
+    made = binary.stat().st_mtime_ns
+    again = ProcessorGraphs(bundle, QNN)
+    assert len(again.open("text.step").get_inputs()) > 4
+    assert binary.stat().st_mtime_ns == made
+    assert again.placed["text.step"]["QNNExecutionProvider"] > 100  # nodes of the graph, not of what became of it
+    binary.write_bytes(binary.read_bytes()[:1000])
+    assert ProcessorGraphs(bundle, QNN).open("text.step")
+    assert binary.stat().st_size > 1000
