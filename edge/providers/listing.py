@@ -28,6 +28,8 @@ def compute_devices() -> list[Compute]:
         except DeviceError as error:
             found.append(Compute(plugin.name, plugin.version, problem=f"{error}: {error.hint}"))
             continue
+        if not devices:  # built in, and tells nothing about devices
+            found.append(Compute(plugin.name, plugin.version, "built in"))
         for one in devices:
             found.append(Compute(plugin.name, plugin.version, one.device.type.name, one.device.vendor))
     return found

@@ -37,7 +37,7 @@ class Plugin:
     @property
     def version(self) -> str:
         try:
-            return version(self.package) if self.installed else ""
+            return (version(self.package) if self.module else ort.__version__) if self.installed else ""
         except PackageNotFoundError:
             return ""
 
@@ -54,10 +54,12 @@ class Plugin:
         Loading runs native code of the vendor, which may crash: where that must not end the program, do it in a
         child process.
         """
-        if not self.installed:
-            raise DeviceError(f"{self.package} is not installed", f"pip install {self.package}")
+        if not self.installed and not self.module:
+            raise DeviceError(f"this onnxruntime has no {self.provider}", f"it is part of {self.package}")
         if not self.module:
             return []
+        if not self.installed:
+            raise DeviceError(f"{self.package} is not installed", f"pip install {self.package}")
         if not self._devices():
             try:
                 library = import_module(self.module).get_library_path()
@@ -115,7 +117,7 @@ PLUGINS = (
     ),
     Plugin("webgpu", "WebGpuExecutionProvider", "onnxruntime-ep-webgpu", "onnxruntime_ep_webgpu"),
     Plugin("openvino-legacy", "OpenVINOExecutionProvider", "onnxruntime-openvino", options={"precision": "ACCURACY"}),
-    Plugin("coreml", "CoreMLExecutionProvider", "onnxruntime", options={"ModelFormat": "MLProgram"}),
+    Plugin("coreml", "CoreMLExecutionProvider", "onnxruntime for macOS", options={"ModelFormat": "MLProgram"}),
     Plugin("vitisai", "VitisAIExecutionProvider", "onnxruntime-vitisai", contexts=True),
 )
 

@@ -10,28 +10,22 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from benchmarks.processors.fixed_on_cpu import FixedOnCpu
 from edge.errors import DeviceError
-from edge.providers.plugin import Plugin
 
 
 @dataclass(frozen=True, slots=True)
-class Honest(Plugin):
-    """The CPU provider under another name. Each opened graph is a line in the file of the option "trace"."""
+class Honest(FixedOnCpu):
+    """Each opened graph is a line in the file of the option "trace"."""
 
     name: str = "planted"
-    provider: str = "CPUExecutionProvider"
     package: str = "planted"
-
-    def register(self) -> list[ort.OrtEpDevice]:
-        return []
 
     def open(self, graph: Path, options: ort.SessionOptions) -> ort.InferenceSession:
         if trace := self.options.get("trace"):
             with Path(trace).open("a") as lines:
                 lines.write(f"{graph.name}\n")
-        own = ort.SessionOptions()  # those given forbid the CPU
-        own.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        return ort.InferenceSession(graph, own, providers=[self.provider])
+        return FixedOnCpu.open(self, graph, options)
 
 
 @dataclass(frozen=True, slots=True)
