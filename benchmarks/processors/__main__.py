@@ -35,11 +35,11 @@ from edge.turn_options import TurnOptions
 TOKENS, PROMPT = 32, 256
 
 
-def on(bundle: Bundle, one: Plugin, mode: str, threads: int) -> Model:
+def on(bundle: Bundle, one: Plugin, mode: str, encoders: bool, threads: int) -> Model:
     """Everything that can be there, whether it has proved itself or not."""
     model = Model(bundle, threads, mode, "cpu")  # type: ignore[arg-type]
     graph = model.decoder_graph(mode)  # type: ignore[arg-type]
-    model.processor = Processor(bundle, one, [graph, *ENCODERS], threads)
+    model.processor = Processor(bundle, one, [graph, *(ENCODERS if encoders else ())], threads)
     model.decoder, model.encoders = model.processor.decoder(graph), model.processor.encoders()
     model.sequence = Sequence(model.decoder)
     return model
@@ -118,6 +118,7 @@ def main(
     ep: Annotated[str, typer.Option(help="See  edge devices --compute.")],
     sets: Annotated[list[Path] | None, typer.Option("--set", help="Folder with labels.jsonl.")] = None,
     prompts: Annotated[int, typer.Option(help="Of each set.")] = 32,
+    encoders: Annotated[bool, typer.Option(help="Encoders too; a simulator takes minutes for a picture.")] = True,
     rounds: Annotated[int, typer.Option(help="Of the speeds; 0 leaves them out.")] = 0,
     threads: int = 0,
 ) -> None:
@@ -125,7 +126,7 @@ def main(
     for folder in sets or []:
         items = read_labels(folder)[:prompts]
         typer.echo(f"{folder.name}, {items[0].mode}", err=True)
-        pair = [on(opened, one, items[0].mode, threads) for one in (plugin(ep), FixedOnCpu())]
+        pair = [on(opened, one, items[0].mode, encoders, threads) for one in (plugin(ep), FixedOnCpu())]
         told[folder.name] = {"mode": items[0].mode} | compare(pair[0], pair[1], items)
     if rounds:
         decoders: dict[str, Decoding] = {
