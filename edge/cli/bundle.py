@@ -3,13 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge.cli import options as opt
 from edge.cli.bundle_fidelity import fidelity
 from edge.cli.console import bytes_progress, harmless, say, size, stderr, stdout
+
+if TYPE_CHECKING:
+    from edge.bundle.bundle import Bundle
 
 app = typer.Typer(help="Verify, show, list, install, remove, tune and compare bundles.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of an installed bundle, or a directory.")]
@@ -125,16 +128,44 @@ def remove(name: Annotated[str, typer.Argument(help="Name of an installed bundle
 
 
 @app.command()
-def tune(bundle: Name, threads: opt.Threads = 0) -> None:
-    """Save prepacked weights for this CPU, so that the next start maps them."""
+def tune(
+    bundle: Name,
+    ep: Annotated[str, typer.Option(help="Instead: compile and try it on this processor, in all modes.")] = "",
+    threads: opt.Threads = 0,
+) -> None:
+    """Save prepacked weights for this CPU, so that the next start maps them; or get ready for another processor."""
     from edge.bundle.bundle import Bundle
     from edge.bundle.store import resolve
     from edge.runtime.tune import tune as prepack
 
     opened = Bundle.open(resolve(bundle))
+    if ep:
+        _try_on(opened, ep, threads)
+        return
     with stderr().status(f"packing {size(opened.bytes)} for this CPU"):
         report = prepack(opened, threads)
     say(f"{'made' if report.made else 'already there'}: {report.path} ({size(report.bytes)})")
+
+
+def _try_on(bundle: "Bundle", ep: str, threads: int) -> None:
+    """Raises DeviceError when nothing of the bundle can run there."""
+    from rich.table import Table
+
+    from edge.errors import DeviceError
+    from edge.providers.choice import choose
+    from edge.providers.plugin import plugin
+    from edge.providers.verdicts import known_verdicts
+
+    for mode in bundle.manifest.modes:
+        choose(bundle, mode, ep, False, threads, say)
+    verdicts = known_verdicts(bundle, plugin(ep))
+    table = Table("part", ep, "CPU", "off", "", title=f"{bundle.manifest.name} on {ep}", title_justify="left")
+    for part, one in verdicts.items():
+        seconds = [f"{value:.2f} s" if value else "" for value in (one.seconds, one.cpu_seconds)]
+        table.add_row(part, *seconds, f"{one.error:.1%}" if one.seconds else "", harmless(one.fault or "right"))
+    stdout().print(table)
+    if not any(one.correct for one in verdicts.values()):
+        raise DeviceError(f"nothing of {bundle.manifest.name} can run on {ep}", "the CPU runs it: leave --ep away")
 
 
 app.command()(fidelity)

@@ -22,6 +22,7 @@ from export.npu.shapes import FixedShapes
 from export.options import ExportOptions
 from export.plan import plan_export
 from tests.checkpoints import random_checkpoint
+from tests.cli.child import edge as edge_command
 from tests.npu.fixed_graphs import TERMINAL, Exported, exported, on_cpu, relative_error, speech_inputs
 from tests.npu.planted import Honest
 from tests.npu.test_fixed_encoders import crop, features
@@ -135,6 +136,16 @@ def test_the_processor_answers_as_its_graphs_do_on_the_cpu(mini: Path) -> None:
         found.append(np.array(rows))
     assert (found[0].argmax(axis=1) == found[1].argmax(axis=1)).all()
     assert relative_error(*found) < 0.01
+
+
+def test_tuning_for_the_processor_tries_and_compiles_ahead_of_time(mini: Path, own_home: Path) -> None:
+    tuned = edge_command("bundle", "tune", mini, "--ep", "qnn")
+    assert tuned.code == 0, tuned.err
+    assert "right" in tuned.out
+    assert len([*own_home.glob("cache/compiled/*/*/*.bin")]) == 3  # a chunk, a step, the head
+    again = edge_command("run", "-b", mini, "hello", "-n", 1, "--ep", "qnn", "--require-ep")
+    assert again.code == 0, again.err
+    assert "trying" not in again.err
 
 
 def test_what_was_compiled_is_loaded_and_what_was_touched_is_compiled_again(mini: Path, own_home: Path) -> None:
