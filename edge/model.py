@@ -61,6 +61,8 @@ class Model:
             self.decoder = decoder.result()
             for encoder in opened:
                 encoder.result()
+        if self.processor:
+            tell(self.processor.words)
         tokens = manifest.tokens
         self.chat_format = chat_format(
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)

@@ -13,6 +13,8 @@ from edge.runtime.fixed_encoders import FixedEncoders
 from edge.runtime.processor_decoder import ProcessorDecoder
 from edge.runtime.tune import graph_path, tuned_copy
 
+CPU = "CPUExecutionProvider"
+
 PROJECTORS = {
     "speech_encoder": ("speech_projector", "vision_speech_projector"),
     "vision_encoder": ("vision_projector",),
@@ -27,6 +29,19 @@ class Processor:
         """`parts` are the decoder graphs and encoders that run there, all others do on the CPU."""
         self.graphs = ProcessorGraphs(bundle, plugin, threads)
         self._bundle, self._parts, self._threads = bundle, frozenset(parts), threads
+
+    @property
+    def words(self) -> str:
+        """What has been put where so far, such as "on qnn: text.step (198 nodes), head (2); on the CPU: embedding"."""
+        name, there, here = self.graphs.plugin.name, [], []
+        for graph, counts in sorted(self.graphs.placed.items()):
+            on_cpu = counts.get(CPU, 0)
+            elsewhere = sum(counts.values()) - on_cpu
+            if elsewhere:
+                there.append(f"{graph} ({elsewhere} nodes)")
+            if on_cpu:
+                here.append(f"{on_cpu} of {graph}" if elsewhere else graph)
+        return f"on {name}: {', '.join(there) or 'nothing'}; on the CPU: {', '.join(here) or 'nothing'}"
 
     def decoder(self, graph: str) -> ProcessorDecoder | Decoder:
         """Beginning with one mode. Raises DeviceError, BundleError."""

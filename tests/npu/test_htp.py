@@ -146,6 +146,7 @@ def test_tuning_for_the_processor_tries_and_compiles_ahead_of_time(mini: Path, o
     again = edge_command("run", "-b", mini, "hello", "-n", 1, "--ep", "qnn", "--require-ep")
     assert again.code == 0, again.err
     assert "trying" not in again.err
+    assert "on qnn: head (" in again.err and "on the CPU: embedding" in again.err
 
 
 def test_what_was_compiled_is_loaded_and_what_was_touched_is_compiled_again(mini: Path, own_home: Path) -> None:
