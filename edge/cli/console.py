@@ -60,7 +60,10 @@ class BytesProgress(Protocol):
 
 @contextmanager
 def bytes_progress(title: str) -> Iterator[BytesProgress]:
-    """A bar with bytes, rate and time left; without a terminal one line every ten seconds."""
+    """A bar with bytes, rate and time left; without a terminal one line every ten seconds.
+
+    Work that comes after, with another total or from the beginning, has a rate of its own.
+    """
     if sys.stderr.isatty() and not os.environ.get("CI"):
         with _bar(title) as update:
             yield update
@@ -82,8 +85,13 @@ def _bar(title: str) -> Iterator[BytesProgress]:
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
     with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[label]}"), console=stderr()) as bar:
         task = bar.add_task(title, total=None, label="")
+        before = (0, 0)
 
         def update(done: int, total: int, label: str = "") -> None:
+            nonlocal before
+            if done < before[0] or total != before[1]:
+                bar.reset(task, total=total)
+            before = done, total
             bar.update(task, completed=done, total=total, label=label)
 
         yield update
@@ -93,16 +101,17 @@ class _LogLines:
     def __init__(self, title: str) -> None:
         self._title = title
         self._start = self._last = time.monotonic()
-        self._first: int | None = None
+        self._first = self._done = self._total = 0
 
     def __call__(self, done: int, total: int, label: str = "") -> None:
         now = time.monotonic()
-        if self._first is None:
-            self._first = done
+        if done < self._done or total != self._total:
+            self._start, self._first, self._total = now, done, total
+        self._done = done
         if now - self._last < LOG_SECONDS:
             return
         self._last = now
         # nothing is known of the speed before the second piece: the first may be an earlier run's
-        rate = (done - self._first) / (now - self._start)
+        rate = (done - self._first) / max(now - self._start, 1e-9)
         speed = f", {size(rate)}/s, {(total - done) / rate:.0f} s left" if rate > 0 else ""
         say(f"{self._title}: {size(done)} of {size(total)}{speed}  {label}")
