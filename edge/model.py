@@ -12,12 +12,15 @@ from edge.bundle.manifest import GRAPHS_OF
 from edge.bundle.store import default_bundle, resolve
 from edge.errors import InputError
 from edge.events import Mode
+from edge.foreign.decoder import ForeignDecoder
+from edge.foreign.folder import open_model
 from edge.prompt.chat import chat_format
 from edge.prompt.constraint import GrammarVocab
 from edge.prompt.tokenizer import Tokenizer
 from edge.prompt.tools import Tool
 from edge.providers.opening import open_processor
 from edge.runtime.decoder import Decoder
+from edge.runtime.decoding import Decoding
 from edge.runtime.encoder import Encoders
 from edge.runtime.generate import Sequence as TokenSequence
 from edge.runtime.heap import trim_heap
@@ -53,7 +56,10 @@ class Model:
         first, *others = GRAPHS_OF[mode]
         self.processor = open_processor(bundle, mode, ep, require_ep, threads, tell)
         self.encoders = self.processor.encoders() if self.processor else Encoders.of(bundle, threads)
-        load_decoder = self.processor.decoder if self.processor else partial(Decoder.load, bundle, threads)
+        on_cpu = ForeignDecoder.load if manifest.contract else Decoder.load
+        load_decoder: Callable[[str], Decoding] = partial(on_cpu, bundle, threads)
+        if self.processor:
+            load_decoder = self.processor.decoder
         with ThreadPoolExecutor(2) as pool:  # a tokenizer of 200k entries takes most of a second, too
             decoder = pool.submit(load_decoder, first)
             opened = [pool.submit(self.encoders.open, name) for name in others]
@@ -65,7 +71,7 @@ class Model:
             tell(self.processor.words)
         tokens = manifest.tokens
         self.chat_format = chat_format(
-            manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None)
+            manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None), bundle.template
         )
         self.sequence = TokenSequence(self.decoder)
         trim_heap()
@@ -109,12 +115,13 @@ def load(
     require_ep: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Model:
-    """Loads an installed bundle by name, a bundle directory, or the default (see edge.bundle.store). 0 threads: one
-    per core.
+    """Loads an installed bundle by name, a bundle directory or a folder of Optimum or onnxruntime-genai, or the default
+    (see edge.bundle.store). 0 threads: one per core.
 
     `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them. `ep` is a
     processor of `edge devices --compute`, "cpu", or "" for the fastest that computes rightly; what does not run there
     runs on the CPU, unless `require_ep`. `tell` hears sentences about that.
     Raises BundleError, ResourceError, DeviceError, InputError for a mode that the bundle does not have.
     """
-    return Model(Bundle.open(resolve(bundle) if bundle else default_bundle()), threads, mode, ep, require_ep, tell)
+    opened = open_model(resolve(bundle) if bundle else default_bundle())
+    return Model(opened, threads, mode, ep, require_ep, tell)

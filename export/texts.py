@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 from edge.bundle.manifest import ChatInfo, TokenInfo
 from edge.errors import CheckpointError
+from edge.prompt.detect import TURN_ENDS, detect_chat
 from export.architectures.spec import DecoderSpec
-from export.chat import detect_chat
 from export.sources.checkpoint import Checkpoint
 
 TOKENIZER, TEMPLATE = "tokenizer.json", "chat_template.jinja"
-TURN_ENDS = ("<|end|>", "<|im_end|>", "<|end_of_text|>")
-"""Tokens that end a turn in the chat formats we know; some configs forget to list them."""
 
 
 @dataclass(frozen=True, slots=True)

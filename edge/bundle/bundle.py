@@ -20,11 +20,15 @@ _HINT = "See all that is wrong: edge bundle verify {}"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`digest` is the SHA-256 of bundle.json, and so, through the hashes in it, of the whole bundle."""
+    """`digest` is the SHA-256 of bundle.json, and so, through the hashes in it, of the whole bundle.
+
+    A foreign folder has no bundle.json; `template` is its chat template, wherever it was found (see edge.foreign).
+    """
 
     path: Path
     manifest: Manifest
     digest: str
+    template: str = ""
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from edge.bundle.names import path_fault, shown
+from edge.bundle.protobuf import BYTES, VARINT, fields
 from edge.bundle.typed_json import refuse
 
 MAX_GRAPH_BYTES = 64 << 20
@@ -33,10 +34,9 @@ _CHILDREN: dict[str, dict[int, tuple[str, bool]]] = {
     "Tensor": {13: ("Entry", True)},
 }
 _TENSOR_DATA_LOCATION = 14
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def check_external_data(graph: bytes, name: str, sizes: Mapping[str, int]) -> int:
+def check_external_data(graph: bytes | memoryview, name: str, sizes: Mapping[str, int]) -> int:
     """Every external tensor of `graph` (file `name` of a bundle) lies within a file of `sizes` (name -> bytes).
 
     Returns the number of external tensors. Raises BundleError: not a protobuf, a location that is not in `sizes`,
@@ -56,8 +56,8 @@ def _check_entries(entries: list[memoryview], name: str, sizes: Mapping[str, int
     found: dict[str, str] = {}
     for entry in entries:
         pair: dict[int, str] = {}
-        for field, wire, value in _fields(entry, name):
-            if field in pair or field not in (1, 2) or wire != _BYTES:
+        for field, wire, value in fields(entry, name):
+            if field in pair or field not in (1, 2) or wire != BYTES:
                 refuse(f"{name} holds a malformed external_data entry.")
             try:
                 pair[field] = bytes(value).decode()
@@ -93,10 +93,10 @@ def _tensors(data: memoryview, kind: str, name: str, depth: int) -> Iterator[tup
     entries: list[memoryview] = []
     external = False
     once: set[int] = set()
-    for field, wire, value in _fields(data, name):
-        if kind == "Tensor" and field == _TENSOR_DATA_LOCATION and wire == _VARINT:
+    for field, wire, value in fields(data, name):
+        if kind == "Tensor" and field == _TENSOR_DATA_LOCATION and wire == VARINT:
             external = True
-        if field not in children or wire != _BYTES:
+        if field not in children or wire != BYTES:
             continue
         child, repeated = children[field]
         if not repeated and field in once:
@@ -109,40 +109,3 @@ def _tensors(data: memoryview, kind: str, name: str, depth: int) -> Iterator[tup
             yield from _tensors(value, child, name, depth + 1)
     if kind == "Tensor":
         yield entries, external
-
-
-def _fields(data: memoryview, name: str) -> Iterator[tuple[int, int, memoryview]]:
-    """(field number, wire type, value) of a message; the value of a number is left empty."""
-    at, end = 0, len(data)
-    nothing = data[:0]
-    while at < end:
-        tag, at = _varint(data, at, name)
-        field, wire = tag >> 3, tag & 7
-        if field == 0 or tag >= 1 << 32:
-            refuse(f"{name} is not an ONNX graph, or is damaged.")
-        value = nothing
-        if wire == _VARINT:
-            _, at = _varint(data, at, name)
-        elif wire == _BYTES:
-            length, at = _varint(data, at, name)
-            value = data[at : at + length]
-            at += length
-        elif wire in (_FIXED64, _FIXED32):
-            at += 8 if wire == _FIXED64 else 4
-        else:
-            refuse(f"{name} is not an ONNX graph, or is damaged.")
-        if at > end:
-            refuse(f"{name} is not an ONNX graph, or ends too early.")
-        yield field, wire, value
-
-
-def _varint(data: memoryview, at: int, name: str) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift >= 70:
-            refuse(f"{name} is not an ONNX graph, or ends too early.")
-        value |= (data[at] & 0x7F) << shift
-        at += 1
-        if data[at - 1] < 0x80:
-            return value, at
-        shift += 7

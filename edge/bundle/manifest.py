@@ -6,12 +6,15 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge.bundle.contract import Contract
 from edge.bundle.names import name_fault, path_fault, same_when_folded
 from edge.bundle.typed_json import build, parse, refuse
 from edge.errors import BundleError
 from edge.media.crop_sizes import MAX_CROPS, MOST_CROPS, PATCH, PATCH_SIZES
 
 SCHEMA = 1
+CONTRACT_SCHEMA = 2
+"""Of bundles whose decoder has another exporter's contract, which older versions could not feed."""
 MANIFEST = "bundle.json"
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_FILES = 1000
@@ -143,6 +146,8 @@ class Manifest:
     speech: EncoderInfo | None = None
     vision: VisionInfo | None = None
     schema: int = SCHEMA
+    contract: Contract | None = None
+    """Of a decoder that another exporter has traced; None for ours."""
 
     def to_json(self) -> bytes:
         """bundle.json. Its first key, `seal`, is the SHA-256 of these bytes with 64 zeros in its own place,
@@ -150,6 +155,8 @@ class Manifest:
         document = {"seal": _UNSEALED} | asdict(self)
         if self.decoder.kv_bits == FLOAT_CACHE:  # older versions know no other, and refuse the key
             del document["decoder"]["kv_bits"]
+        if self.contract is None:
+            del document["contract"]
         data = (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
         return data.replace(_UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
@@ -163,9 +170,9 @@ class Manifest:
         value = parse(data, MANIFEST, MAX_MANIFEST_BYTES)
         if not isinstance(value, dict) or type(value.get("schema")) is not int:
             refuse(f"{MANIFEST} does not say its schema version, so it is not a phi-edge bundle.")
-        if value["schema"] > SCHEMA:
+        if value["schema"] > CONTRACT_SCHEMA:
             raise BundleError(
-                f"The bundle was made by a newer phi-edge: schema {value['schema']}, this one reads {SCHEMA}.",
+                f"The bundle was made by a newer phi-edge: schema {value['schema']}, this one reads {CONTRACT_SCHEMA}.",
                 "Update phi-edge: pip install -U phi-edge",
             )
         if value["schema"] < 1:
@@ -225,6 +232,8 @@ def _check_model(m: Manifest) -> None:
         for name in ("block", "tensors", "bytes"):
             _in_range(f"quantisation[{i}].{name}", getattr(group, name), 0, 1 << 50)
 
+    if m.contract and (fault := m.contract.fault()):
+        refuse(f"{MANIFEST}.contract: {fault}.")
     for name, encoder in (("speech", m.speech), ("vision", m.vision)):
         if encoder:
             _in_range(f"{name}.token", encoder.token, 0, decoder.vocab_size - 1)

@@ -75,7 +75,8 @@ def _entry(path: Path) -> Installed:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The directory of an installed name, of the embedded bundle's, or of a path, in this order.
+    """The directory of an installed name, of the embedded bundle's, or of a path, in this order; a path may also be
+    that of a graph, in a folder of another exporter.
 
     Raises BundleError that lists what is installed.
     """
@@ -84,7 +85,7 @@ def resolve(name_or_path: str | Path) -> Path:
         return bundles_dir() / text
     if text == EMBEDDED.name and EMBEDDED.is_dir():
         return EMBEDDED
-    if Path(text).is_dir():
+    if Path(text).is_dir() or (text.endswith(".onnx") and Path(text).is_file()):
         return Path(text).absolute()
     raise _not_found(text)
 

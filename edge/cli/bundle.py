@@ -48,10 +48,10 @@ def show(bundle: NameOrDefault = None, as_json: Json = False) -> None:
     """What a bundle holds: model, formats, sizes, token ids."""
     from rich.table import Table
 
-    from edge.bundle.bundle import Bundle
     from edge.bundle.store import default_bundle, resolve
+    from edge.foreign.folder import open_model
 
-    opened = Bundle.open(resolve(bundle) if bundle else default_bundle())
+    opened = open_model(resolve(bundle) if bundle else default_bundle())
     manifest = opened.manifest
     if as_json:
         typer.echo(json.dumps({"digest": opened.digest, **asdict(manifest)}))
@@ -66,12 +66,13 @@ def show(bundle: NameOrDefault = None, as_json: Json = False) -> None:
         zero = "no" if group.symmetric else "yes"
         block = str(group.block) if group.block else "–"
         table.add_row(harmless(group.name), str(group.tensors), str(group.bits), block, zero, size(group.bytes))
+    cache = f"{'int' if decoder.kv_bits == 8 else 'float'}{decoder.kv_bits}"
     console = stdout()
     console.print(table)
     console.print(
         f"{decoder.layers} layers, {decoder.kv_heads} KV heads of {decoder.head_size}, vocabulary "
         f"{decoder.vocab_size:,}, context {decoder.context_length:,}\n"
-        f"KV cache {'int8' if decoder.kv_bits == 8 else 'float32'}, {size(decoder.kv_bytes_per_token)} a token\n"
+        f"KV cache {cache}, {size(decoder.kv_bytes_per_token)} a token\n"
         f"modes {harmless(', '.join(manifest.modes))}; chat format {harmless(manifest.chat.format)}; "
         f"stop tokens {manifest.tokens.stop}\n"
         f"from {harmless(str(manifest.provenance.get('source', '?')))}; digest {opened.digest[:16]}"

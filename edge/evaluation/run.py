@@ -16,6 +16,7 @@ from edge.evaluation.labels import Item, read_labels
 from edge.evaluation.preflight import check, named
 from edge.evaluation.results import Result, Settings, scored
 from edge.events import Mode
+from edge.foreign.folder import open_model
 from edge.turn_options import TurnOptions
 
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -35,7 +36,7 @@ def prepare(
     settings = settings or Settings()
     options = TurnOptions(max_tokens=settings.max_tokens, max_crops=settings.max_crops)
     items = read_labels(source, tools)[:limit]
-    opened = named([Bundle.open(resolve(name)) for name in bundles] or [Bundle.open(default_bundle())])
+    opened = named([open_model(resolve(name)) for name in bundles] or [Bundle.open(default_bundle())])
     for bundle in opened.values():
         options.check_for(bundle.manifest)
     check(items, [*opened.values()])

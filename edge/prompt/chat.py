@@ -48,8 +48,10 @@ def chat_format(
     tokenizer: Tokenizer,
     bos: int | None = None,
     eos: int | None = None,
+    template: str = "",
 ) -> ChatFormat:
-    """The format a bundle names. `bos` and `eos` ids only matter to a foreign template. Raises BundleError."""
+    """The format a bundle names. `bos` and `eos` ids only matter to a foreign template, which is `template` or the
+    bundle's file. Raises BundleError."""
     match info.format:
         case "phi4":
             return Phi4Format(info.default_system)
@@ -58,13 +60,14 @@ def chat_format(
         case "granite":
             return GraniteFormat(info.default_system)
         case "jinja":
-            return JinjaFormat.from_bundle(
-                Path(bundle_dir),
-                tokenizer,
-                default_system=info.default_system,
-                bos_token=_content(tokenizer, bos),
-                eos_token=_content(tokenizer, eos),
-            )
+            settings = {
+                "default_system": info.default_system,
+                "bos_token": _content(tokenizer, bos),
+                "eos_token": _content(tokenizer, eos),
+            }
+            if template:
+                return JinjaFormat(template, tokenizer, **settings)
+            return JinjaFormat.from_bundle(Path(bundle_dir), tokenizer, **settings)
     raise BundleError(f"bundle.json names the unknown chat format {info.format!r}.", "update phi-edge, or export again")
 
 

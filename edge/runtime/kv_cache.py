@@ -14,7 +14,7 @@ GRANULE = 256
 class KVCache:
     """Per layer a key and a value buffer [1, kv_heads, capacity, head_size], past and present at once.
 
-    float32, or int8 as the graphs round it.
+    float32, or int8 as the graphs round it; float16 in graphs of other exporters.
     """
 
     def __init__(self, info: DecoderInfo) -> None:
@@ -31,7 +31,7 @@ class KVCache:
         free = available_memory()
         if free is not None and (capacity - self.capacity) * info.kv_bytes_per_token > free:
             raise self._refusal(capacity)  # overcommitted memory would not fail here, but kill the process later
-        dtype = np.int8 if info.kv_bits == 8 else np.float32
+        dtype = {8: np.int8, 16: np.float16}.get(info.kv_bits, np.float32)
         try:
             for layer in range(info.layers):
                 for kind in ("key", "value"):

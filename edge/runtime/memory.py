@@ -23,8 +23,11 @@ PACKED = 1.05
 CHUNK_VALUES = 40
 """Intermediate values of a prompt chunk, per token and element of the hidden state."""
 
+FOREIGN = "graph"
+"""The row of a folder that another exporter made: all its weights, whatever they are."""
+
 GROUPS_OF = {
-    "text": ("attention", "mlp", "head", "norms"),
+    "text": ("attention", "mlp", "head", "norms", FOREIGN),
     "speech": ("speech LoRA",),
     "vision": ("vision LoRA",),
     "speech_encoder": ("speech",),
@@ -74,6 +77,10 @@ def predict_memory(bundle: Bundle, mode: str, tokens: int) -> MemoryNeed:
         CHUNK * info.hidden_size * 4 * CHUNK_VALUES, *(_encoder_activations(manifest, name) for name in resident), 0
     )
     kv_cache = tokens * info.kv_bytes_per_token
+    if manifest.contract:  # logits of a whole chunk, and keys and values before and after a call
+        weights += manifest.files[manifest.graphs["text"]].size  # while it is read, what lies in it is there twice
+        activations += 0 if manifest.contract.rows else CHUNK * info.vocab_size * 4
+        kv_cache *= 1 if manifest.contract.shared else 2
     if info.kv_bits == 8:  # a long call reads one layer in float32: as it was, and with the new rows
         kv_cache += 2 * 4 * kv_cache // info.layers
     tokenizer = manifest.files["tokenizer.json"].size * TOKENIZER_FACTOR

@@ -1,4 +1,4 @@
-"""Which chat format a checkpoint was trained with."""
+"""Which chat format a model was trained with."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from edge.bundle.manifest import ChatInfo
 
 DEFAULT_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)(.+?)<\|im_end\|>", re.DOTALL)
+TURN_ENDS = ("<|end|>", "<|im_end|>", "<|end_of_text|>")
+"""Tokens that end a turn in the chat formats we know; some configs forget to list them."""
 
 
 def detect_chat(vocabulary: Iterable[str], template: str | None) -> ChatInfo:

@@ -1,0 +1,1 @@
+"""Folders of other exporters, run as they are."""
