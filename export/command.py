@@ -50,6 +50,9 @@ def export(
         bool,
         typer.Option("--fast-prefill", help="Add int8 weights for reading prompts: faster, a byte per weight more."),
     ] = False,
+    exporter: Annotated[
+        str, typer.Option(help="optimum: for architectures without a graph of ours; needs phi-edge\\[optimum].")
+    ] = "",
     max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
     target: Annotated[
         Literal["cpu", "qnn"], typer.Option(help="qnn: also graphs of fixed shapes, as neural processors take them.")
@@ -91,6 +94,11 @@ def export(
     if no_fidelity and (recipe or max_kl is not None):
         other = "--recipe" if recipe else "--max-kl"
         raise UsageError(f"--no-fidelity contradicts {other}, which measures", "leave out one of them")
+    if exporter:
+        from export.foreign.command import export_foreign
+
+        export_foreign(exporter, source, out, options, plan_only, as_json)
+        return
     plan = plan_export(source, options)
     if limit:  # after the plan, which refuses a hopeless limit with numbers
         _limit_memory(limit)

@@ -167,7 +167,7 @@ def test_a_file_entry_without_a_sound_size_and_hash_is_refused(info: dict[str, A
 
 
 def test_a_newer_schema_is_told_from_a_damaged_one():
-    assert "newer phi-edge" in refusal(changed("schema", 2))
+    assert "newer phi-edge" in refusal(changed("schema", 3))
     assert "schema" in refusal(changed("schema", 0))
     assert "schema" in refusal(changed("schema", "1"))
 
