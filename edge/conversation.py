@@ -240,7 +240,7 @@ class Conversation:
             frozenset(manifest.tokens.stop),
             options.max_tokens or manifest.decoder.context_length - len(turn.prompt.ids),
             options.max_tokens is not None,
-            manifest.tokens.first_unused,
+            self.model.first_unused,
             turn.constraint,
             clock,
             placeholders,

@@ -73,6 +73,8 @@ class Model:
         self.chat_format = chat_format(
             manifest.chat, bundle.path, self.tokenizer, tokens.bos, next(iter(tokens.stop), None), bundle.template
         )
+        # foreign folders do not say it, and counting tokens before the tokenizer is loaded would cost a second load
+        self.first_unused = self.tokenizer.vocab_size if manifest.contract else tokens.first_unused
         self.sequence = TokenSequence(self.decoder)
         trim_heap()
         self.load_s = time.monotonic() - started
