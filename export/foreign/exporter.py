@@ -27,6 +27,7 @@ from export.weights.writer import WeightsWriter
 
 GRAPH = "text.onnx"
 SCRATCH, JOURNAL = ".traced", ".journal"
+TEXTS = (TOKENIZER, TEMPLATE_FILE, "tokenizer_config.json", "generation_config.json")
 Progress = Callable[[str, int, int], None]
 
 
@@ -68,6 +69,9 @@ def export_with_optimum(
         traced = staged.path / SCRATCH
         run_optimum(python, source, traced, staged.path / f"{SCRATCH}.log")
         traced_s = time.monotonic() - started
+        for name in TEXTS:  # Optimum has saved what transformers made of them
+            if (source / name).is_file():
+                shutil.copyfile(source / name, traced / name)
         try:
             folder = open_foreign(traced)
         except BundleError as error:

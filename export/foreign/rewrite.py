@@ -21,7 +21,8 @@ from export.weights.layout import Part, PlacedWeight, WeightSource, place
 from quant.formats import BlockFormat, FloatFormat, WeightFormat, fitting
 
 ROWS = "logit_rows"
-"""Our input, int64 [R]: the rows whose logits are wanted. A prompt needs one of them."""
+"""Our input, int64 [R]: the rows whose logits are wanted. It has a default, the last row, so that runtimes which know
+Optimum's contract only can run the graph as well."""
 
 FEW_BYTES = 4096
 """Float tensors of fewer bytes stay in the graph: in the weights file each would take a page."""
@@ -77,6 +78,7 @@ class Rewriting:
         proto.initializer.extend(constants)
         if self.head:
             proto.input.append(helper.make_tensor_value_info(ROWS, TensorProto.INT64, ["rows"]))
+            proto.initializer.append(onnx.numpy_helper.from_array(np.array([-1]), ROWS))
             proto.output[0].type.tensor_type.shape.dim[1].dim_param = "rows"
         if not any(one.domain == CONTRIB for one in model.opset_import):
             model.opset_import.append(helper.make_opsetid(CONTRIB, 1))
