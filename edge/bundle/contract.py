@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 LAYER = "%d"
 """Stands for the layer in names of caches, as in genai_config.json."""
 
+FOREIGN = "graph"
+"""The row of the quantisation table for weights whose place in the model nobody has told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:

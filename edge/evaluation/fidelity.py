@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from edge.bundle.bundle import Bundle
+from edge.bundle.contract import FOREIGN
 from edge.bundle.files import read_regular, size_text
 from edge.bundle.manifest import Manifest, TensorGroup
 from edge.bundle.typed_json import build, parse
@@ -13,7 +14,7 @@ from edge.errors import BundleError, UsageError
 
 REPORT = "fidelity.json"
 MAX_BYTES = 4 << 20
-BODY = ("attention", "mlp")
+BODY = ("attention", "mlp", FOREIGN)
 SAME = 1e-3
 """Perplexities of one checkpoint over the same text agree to this part, whatever computes them."""
 

@@ -103,7 +103,9 @@ class ForeignDecoder:
             names.kept: np.array(0 if all_rows else 1),
             names.rows: rows,
         }
-        return {name: np.asarray(array, self._types.get(name, np.int64), order="C") for name, array in given.items() if name}
+        return {
+            name: np.asarray(array, self._types.get(name, np.int64), order="C") for name, array in given.items() if name
+        }
 
     def _run(self, inputs: dict[str, np.ndarray], count: int) -> np.ndarray:
         """Logits float32 [1 or `count` or as many as asked for, vocab]."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge.bundle.bundle import Bundle
+from edge.bundle.contract import FOREIGN
 from edge.bundle.external_data import check_external_data
 from edge.bundle.files import open_regular
 from edge.bundle.manifest import MANIFEST, DecoderInfo, FileInfo, Manifest, Rotary, TensorGroup
@@ -16,7 +17,6 @@ from edge.foreign.contracts import Caches, check_operators, match, measure_cache
 from edge.foreign.described import Described, cannot
 from edge.foreign.graph_facts import GraphFacts, read_facts
 from edge.foreign.texts import TOKENIZER, read_tokens
-from edge.runtime.memory import FOREIGN
 
 NOT_HASHED = ""
 

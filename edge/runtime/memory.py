@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from edge.bundle.bundle import Bundle
+from edge.bundle.contract import FOREIGN
 from edge.bundle.manifest import GRAPHS_OF, PREFILL, Manifest, TensorGroup
 from edge.errors import ResourceError
 from edge.media.crop_sizes import CROP
@@ -22,9 +23,6 @@ PACKED = 1.05
 
 CHUNK_VALUES = 40
 """Intermediate values of a prompt chunk, per token and element of the hidden state."""
-
-FOREIGN = "graph"
-"""The row of a folder that another exporter made: all its weights, whatever they are."""
 
 GROUPS_OF = {
     "text": ("attention", "mlp", "head", "norms", FOREIGN),

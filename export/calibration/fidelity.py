@@ -27,8 +27,8 @@ class ModeFidelity:
     """Over `tokens` held-out tokens. `kl`: nats a token, of the checkpoint's prediction against the bundle's; `top1`:
     share of tokens that both find most likely; perplexities where the next token is known, else None; `same_tokens`:
     how many from the start of a sequence agree, the median; `drift`: relative distance of the hidden states before the
-    first layer and after each; `before`: of the embedding, or of what encoders and projectors make, by graph; `data`:
-    SHA-256 of what was held out."""
+    first layer and after each, [] if nobody looked into them; `before`: of the embedding, or of what encoders and
+    projectors make, by graph; `data`: SHA-256 of what was held out."""
 
     tokens: int
     kl: float
@@ -49,7 +49,7 @@ class ModeFidelity:
     def worst_layers(self) -> dict[str, float]:
         """By how much the distance grows, where it grows most."""
         growth = np.diff([0.0, *self.drift])
-        named = {"what comes before the first layer": growth[0]}
+        named = {"what comes before the first layer": growth[0]} if self.drift else {}
         named |= {f"layer {layer}": grown for layer, grown in enumerate(growth[1:])}
         return _largest(named)
 
@@ -74,7 +74,7 @@ class Fidelity:
         """Raises CheckpointError for the first mode that lost more than `max_kl`, or whose encoders are far off, and
         for a matrix of which nothing is left."""
         for name, mode in self.modes.items():
-            for part, distance in (mode.before or {"embedding": mode.drift[0]}).items():
+            for part, distance in mode.before.items():
                 if not distance <= MAX_START:
                     option = "--head-bits 8" if part == "embedding" else "--encoder-bits 32"
                     raise CheckpointError(
@@ -128,7 +128,7 @@ def mode_fidelity(
         float(np.exp(-predictions.seen_logprob[known].mean())) if known.any() else None,
         float(np.median(agreed)),
         drift,
-        before or {"embedding": drift[0]},
+        before or ({"embedding": drift[0]} if drift else {}),
         data,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,14 +27,19 @@ def export_foreign(
         say(f"Optimum traces {source.name} in float32; this takes a while")
         report = export_with_optimum(source, out, options, lambda name, done, total: update(done, total, name))
     if as_json:
-        fields = {
+        fields: dict[str, Any] = {
             "schema": 1,
             "bundle": str(report.out),
             "bytes": report.bundle_bytes,
             "seconds": round(report.seconds, 3),
             "traced_seconds": round(report.traced_s, 3),
         }
+        if report.fidelity:
+            fields["fidelity"] = report.fidelity.to_dict()
         typer.echo(json.dumps(fields))
+    if report.fidelity:
+        lost = report.fidelity.modes["text"]
+        say(f"measured over {lost.tokens:,} tokens of text: KL {lost.kl:.3f}, same first choice {lost.top1:.1%}")
     stderr().print(
         f"wrote {report.out}: {size(report.bundle_bytes)} in {report.seconds:.1f} s, "
         f"{report.traced_s:.1f} of them Optimum's\n  next: edge run -b {report.out} 'Hello'"

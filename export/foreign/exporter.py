@@ -18,11 +18,14 @@ from edge.foreign.folder import open_foreign
 from edge.foreign.texts import TOKENIZER
 from edge.prompt.formats.jinja import TEMPLATE_FILE
 from export.architectures.weights import Recipe
+from export.calibration.fidelity import Fidelity
+from export.exporter import FIDELITY
+from export.foreign.fidelity import check, measure
 from export.foreign.onnx_tensors import OnnxTensors
 from export.foreign.rewrite import ROWS, Rewriting, plan_rewriting
 from export.foreign.run_optimum import PACKAGE, interpreter, run_optimum
 from export.graphs import WEIGHTS
-from export.options import ExportOptions
+from export.options import FLOAT_BITS, ExportOptions
 from export.weights.writer import WeightsWriter
 
 GRAPH = "text.onnx"
@@ -38,6 +41,7 @@ class ForeignReport:
     traced_s: float
     """What Optimum took of it."""
     bundle_bytes: int
+    fidelity: Fidelity | None
 
 
 def check_options(options: ExportOptions) -> None:
@@ -79,12 +83,17 @@ def export_with_optimum(
             raise CheckpointError(f"{message}, as Optimum has exported it", error.hint) from None
         manifest = write_bundle(folder, staged.path, out.name, recipe, progress)
         manifest.provenance.update(source=source.name, traced_by=PACKAGE)
+        fidelity = None
+        if options.fidelity and options.bits != FLOAT_BITS:
+            fidelity = measure(folder, Bundle(staged.path, manifest, ""))
+            check(fidelity.modes["text"], options.kl_limit)
+            _add(staged.path, FIDELITY, fidelity.to_json(), manifest)
         write_bytes_durably(staged.path / MANIFEST, manifest.to_json())
         shutil.rmtree(traced)
         (staged.path / f"{SCRATCH}.log").unlink()
         staged.commit()
     size = sum(file.size for file in manifest.files.values())
-    return ForeignReport(out, time.monotonic() - started, traced_s, size)
+    return ForeignReport(out, time.monotonic() - started, traced_s, size, fidelity)
 
 
 def write_bundle(folder: Bundle, directory: Path, name: str, recipe: Recipe, progress: Progress) -> Manifest:
@@ -101,14 +110,18 @@ def write_bundle(folder: Bundle, directory: Path, name: str, recipe: Recipe, pro
         for weight in writer.write(rewriting.weights, tensors):
             progress(weight.source.name, weight.sections[-1].end, total)
     (directory / JOURNAL).unlink()
-    files = {WEIGHTS: FileInfo(writer.length, writer.sha256)}
+    manifest = _manifest(given, name, rewriting, {WEIGHTS: FileInfo(writer.length, writer.sha256)})
     texts = {GRAPH: rewriting.graph(), TOKENIZER: folder.file(TOKENIZER).read_bytes()}
     if given.chat.format == "jinja":
         texts[TEMPLATE_FILE] = folder.template.encode()
     for file, data in texts.items():
-        write_bytes_durably(directory / file, data)
-        files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
-    return _checked(_manifest(given, name, rewriting, files))
+        _add(directory, file, data, manifest)
+    return _checked(manifest)
+
+
+def _add(directory: Path, file: str, data: bytes, manifest: Manifest) -> None:
+    write_bytes_durably(directory / file, data)
+    manifest.files[file] = FileInfo(len(data), hashlib.sha256(data).hexdigest())
 
 
 def _manifest(given: Manifest, name: str, rewriting: Rewriting, files: dict[str, FileInfo]) -> Manifest:

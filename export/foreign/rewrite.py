@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
+from edge.bundle.contract import FOREIGN
 from edge.bundle.external_data import MAX_GRAPH_BYTES
 from edge.bundle.manifest import TensorGroup
 from edge.errors import CheckpointError
-from edge.runtime.memory import FOREIGN
 from export.architectures.weights import Recipe
 from export.foreign.matrices import Graph, Matrix, needed, read_by
 from export.foreign.onnx_tensors import OnnxTensors

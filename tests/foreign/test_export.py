@@ -14,11 +14,13 @@ import pytest
 from onnx import helper
 
 import edge
+from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import Manifest
 from edge.bundle.verify import verify
 from edge.errors import CheckpointError, UsageError
 from edge.foreign.folder import open_foreign
 from export.foreign.exporter import export_with_optimum, write_bundle
+from export.foreign.fidelity import check, measure
 from export.foreign.matrices import Graph
 from export.foreign.onnx_tensors import TRANSPOSED, OnnxTensors
 from export.foreign.run_optimum import PYTHON
@@ -150,6 +152,20 @@ def test_weights_are_read_where_they_lie_inside_the_graph_or_beside_it(optimum_f
         np.testing.assert_array_equal(tensors.rows(name, 3, 9), whole[name][3:9])
         np.testing.assert_array_equal(tensors.rows(name + TRANSPOSED, 3, 9), whole[name].T[3:9])
         assert tensors.model.ByteSize() < 200_000
+
+
+def test_what_was_lost_is_measured_and_refused_beyond_a_limit(optimum_folder: Path, tmp_path: Path) -> None:
+    traced_folder = open_foreign(optimum_folder)
+    same = bundle(optimum_folder, tmp_path / "float", ExportOptions(bits=32))
+    rough = bundle(optimum_folder, tmp_path / "int4", ExportOptions())
+    none, lost = (measure(traced_folder, Bundle.open(path)).modes["text"] for path in (same, rough))
+    assert none.kl < 1e-4
+    assert none.exact_perplexity == pytest.approx(lost.exact_perplexity)
+    exact, seen = (logits(edge.load(path)) for path in (optimum_folder, rough))
+    assert (exact.argmax(axis=1) == seen.argmax(axis=1)).mean() == pytest.approx(lost.top1, abs=0.15)
+    check(lost, lost.kl + 0.1)
+    with pytest.raises(CheckpointError, match="would lose too much"):
+        check(lost, lost.kl / 2)
 
 
 def test_without_optimum_one_sentence_says_what_to_install(llama: Path, tmp_path: Path) -> None:
