@@ -159,22 +159,13 @@ class InPlace(Tracer):
         length = self.node("ReduceSum", "attention_mask", np.array([1]), keepdims=0)
         length = self.node("Cast", self.node("Sub", length, np.array([1])), to=TensorProto.INT32)
         angles = np.outer(np.arange(self.cfg["max_position_embeddings"], dtype=np.float32), self.inverse())
-        inputs = [
-            q,
-            k,
-            v,
-            past_key,
-            past_value,
-            length,
-            total,
-            self.constant(np.cos(angles)),
-            self.constant(np.sin(angles)),
-        ]
+        floats = [q, k, v, self.constant(np.cos(angles)), self.constant(np.sin(angles))]
+        q, k, v, cos, sin = (self.node("Cast", one, to=self.cache) for one in floats)
         out = f"attended.{layer}"
         self.nodes.append(
             helper.make_node(
                 "GroupQueryAttention",
-                inputs,
+                [q, k, v, past_key, past_value, length, total, cos, sin],
                 [out, present_key, present_value],
                 domain="com.microsoft",
                 num_heads=self.heads,
@@ -182,7 +173,7 @@ class InPlace(Tracer):
                 do_rotary=1,
             )
         )
-        return out
+        return self.node("Cast", out, to=FLOAT)
 
 
 def optimum_folder(source: Path, out: Path, file: str = "model.onnx", **named: Any) -> Path:
@@ -193,9 +184,11 @@ def optimum_folder(source: Path, out: Path, file: str = "model.onnx", **named: A
     return out
 
 
-def genai_folder(source: Path, out: Path, names: tuple[str, ...] = TRACED_NAMES, **changes: Any) -> Path:
+def genai_folder(
+    source: Path, out: Path, names: tuple[str, ...] = TRACED_NAMES, cache: int = FLOAT, **changes: Any
+) -> Path:
     """Weights in model.onnx.data; `changes` are keys of genai_config.json's model.decoder."""
-    tracer = InPlace(source, names)
+    tracer = InPlace(source, names, cache)
     save(tracer.model(), out / "model.onnx", external="model.onnx.data")
     shutil.copy(source / "tokenizer.json", out)
     generation = json.loads((source / "generation_config.json").read_text())
