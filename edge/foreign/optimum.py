@@ -46,7 +46,7 @@ def describe_optimum(folder: Path, graph: str = "") -> Described:
         str(config.get("model_type", "decoder")),
         graph or _choose(folder),
         NAMES,
-        size(text, "max_position_embeddings", "n_positions"),
+        size(text, "max_position_embeddings", "n_positions", "seq_length", "max_seq_len"),
         size(text, "vocab_size"),
         hidden,
         size(text, "num_key_value_heads") or heads,
