@@ -51,6 +51,7 @@ def check_options(options: ExportOptions) -> None:
         "--kv-bits 8": options.int8_cache,
         "--fast-prefill": options.fast_prefill,
         "--max-ram": options.max_ram,
+        "--target qnn": options.fixed,
     }
     if first := next((flag for flag, wanted in asked.items() if wanted), ""):
         raise UsageError(f"{first} needs a graph of ours, and --exporter optimum traces one", f"leave out {first}")
