@@ -77,7 +77,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported on first use, so that `edge --help` does not load onnxruntime."""
+    """Public names are imported on first use, so that `edge --help` does not load onnxruntime.
+
+    Raises ResourceError on a CPU that the native libraries behind them would crash on.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module 'edge' has no attribute {name!r}")
+    if name != "EdgeError":
+        import_module("edge.cpu").require_cpu()
     return getattr(import_module(_HOMES[name]), name)

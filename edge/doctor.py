@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.cpu import cpu_flags
 from edge.errors import EdgeError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run_checks(bundle: str | None = None, microphone: str | None = None, camera:
 
 
 def check_cpu() -> Check:
-    flags = set(_cpu_flags())
+    flags = cpu_flags()
     machine = platform.machine()
     wanted = FAST_ARM if machine in ("aarch64", "arm64") else FAST_X86
     found = [flag for flag in wanted if flag in flags]
@@ -171,13 +172,6 @@ def _cpu_name() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _cpu_flags() -> list[str]:
-    for line in _lines("/proc/cpuinfo"):
-        if line.startswith(("flags", "Features")):
-            return line.split(":", 1)[1].split()
-    return []
 
 
 def _memory() -> dict[str, int]:

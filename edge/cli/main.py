@@ -11,6 +11,7 @@ import typer
 
 from edge.cli import bench, bundle, chat, devices, doctor, evaluate, listen, pull, run
 from edge.cli.console import harmless
+from edge.cpu import require_cpu
 from edge.errors import EdgeError
 
 COMPLETION = "_EDGE_COMPLETE"
@@ -54,6 +55,7 @@ def root(
 ) -> None:
     if debug:
         os.environ["EDGE_DEBUG"] = "1"
+    require_cpu()  # before a verb loads what would die of an illegal instruction
 
 
 def main() -> None:
