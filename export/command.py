@@ -38,7 +38,7 @@ def export(
     ] = False,
     bits: Annotated[int, typer.Option(help="Bits per weight: 4, 8, or 32 for unquantised.")] = 4,
     block: Annotated[int, typer.Option(help="Weights per scale: 32, 64 or 128.")] = 128,
-    symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points (better on ARM).")] = False,
+    symmetric: Annotated[bool, typer.Option("--symmetric", help="No zero points: faster on ARM, less exact.")] = False,
     head_bits: Annotated[int | None, typer.Option(help="Bits of lm_head, and of a tied embedding.")] = None,
     embedding_bits: Annotated[int | None, typer.Option(help="Bits of an untied embedding.")] = None,
     encoder_bits: Annotated[int | None, typer.Option(help="Bits of speech and vision encoders: 8 or 32.")] = None,
@@ -55,7 +55,8 @@ def export(
     ] = "",
     max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
     target: Annotated[
-        Literal["cpu", "qnn"], typer.Option(help="qnn: also graphs of fixed shapes, as neural processors take them.")
+        Literal["cpu", "arm64", "qnn"],
+        typer.Option(help="arm64: --symmetric. qnn: also graphs of fixed shapes, as neural processors take them."),
     ] = "cpu",
     window: Annotated[
         int | None, typer.Option(help="With --target qnn: tokens of a conversation there (2048).", show_default=False)
@@ -76,7 +77,7 @@ def export(
     options = ExportOptions(
         bits,
         block,
-        symmetric,
+        symmetric or target == "arm64",  # the layout of onnxruntime's fastest int4 kernels there
         head_bits,
         embedding_bits,
         activations,
