@@ -25,6 +25,7 @@ from edge.runtime.encoder import Encoders
 from edge.runtime.generate import Sequence as TokenSequence
 from edge.runtime.heap import trim_heap
 from edge.runtime.memory import require_memory
+from edge.runtime.threads import known_threads
 
 if TYPE_CHECKING:
     from edge.conversation import Conversation
@@ -53,6 +54,7 @@ class Model:
         if mode not in manifest.modes:
             raise InputError(f"the bundle {manifest.name} has no mode {mode}", "use a Phi-4-multimodal bundle")
         require_memory(bundle, mode, SHORTEST_CONVERSATION)
+        threads = threads or known_threads(bundle)
         first, *others = GRAPHS_OF[mode]
         self.processor = open_processor(bundle, mode, ep, require_ep, threads, tell)
         self.encoders = self.processor.encoders() if self.processor else Encoders.of(bundle, threads)
@@ -118,7 +120,7 @@ def load(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Model:
     """Loads an installed bundle by name, a bundle directory or a folder of Optimum or onnxruntime-genai, or the default
-    (see edge.bundle.store). 0 threads: one per core.
+    (see edge.bundle.store). 0 threads: one per core, or what `edge bundle tune` found best on cores of several kinds.
 
     `mode` is what the first turn will need; graphs of other modes are opened when a turn needs them. `ep` is a
     processor of `edge devices --compute`, "cpu", or "" for the fastest that computes rightly; what does not run there

@@ -134,9 +134,12 @@ def tune(
     ep: Annotated[str, typer.Option(help="Instead: compile and try it on this processor, in all modes.")] = "",
     threads: opt.Threads = 0,
 ) -> None:
-    """Save prepacked weights for this CPU, so that the next start maps them; or get ready for another processor."""
+    """Save prepacked weights for this CPU, so that the next start maps them, and try which cores are best; or get ready
+    for another processor."""
     from edge.bundle.bundle import Bundle
     from edge.bundle.store import resolve
+    from edge.runtime.cores import core_counts
+    from edge.runtime.threads import choose_threads, known_threads
     from edge.runtime.tune import tune as prepack
 
     opened = Bundle.open(resolve(bundle))
@@ -146,6 +149,11 @@ def tune(
     with stderr().status(f"packing {size(opened.bytes)} for this CPU"):
         report = prepack(opened, threads)
     say(f"{'made' if report.made else 'already there'}: {report.path} ({size(report.bytes)})")
+    if len(counts := core_counts()) > 1 and not threads:
+        with stderr().status("trying big and little cores"):
+            seconds = choose_threads(opened, counts)
+        tried = ", ".join(f"{count} in {seconds[count]:.2f} s" for count in counts)
+        say(f"{known_threads(opened)} threads from now on ({tried})")
 
 
 def _try_on(bundle: "Bundle", ep: str, threads: int) -> None:

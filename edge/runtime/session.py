@@ -1,27 +1,14 @@
 """onnxruntime sessions with the options that make a decoder fast and small."""
 
-import os
 from pathlib import Path
 
 import onnxruntime as ort
 
 from edge.errors import BundleError, ResourceError, UsageError
+from edge.runtime.cores import physical_cores
 
 FATAL = 4
 MAX_THREADS = 1024
-
-
-def physical_cores() -> int:
-    """Cores this process may use: decoding is bound by memory, hyper-threads only fight over it."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    cores = set()
-    for cpu in allowed:
-        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        try:
-            cores.add(topology.read_text().strip())
-        except OSError:
-            cores.add(str(cpu))
-    return max(1, len(cores))
 
 
 def session_options(threads: int, plan_reuse: bool = True) -> ort.SessionOptions:
