@@ -11,22 +11,24 @@ TIE = 0.2
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`equal` of `tokens` are the same from the start; `gap` is how far the reference ranked the other's token behind
-    its own where they part (infinite: not among its best), None if they never do; `drift` is the largest change of a
-    chosen token's log probability up to there."""
+    its own where they part (infinite: not among its best), None if they never do, and `gap_there` the same seen from
+    the other; `drift` is the largest change of a chosen token's log probability up to there."""
 
     equal: int
     tokens: int
     gap: float | None
     drift: float
+    gap_there: float = 0.0
 
     @property
     def ok(self) -> bool:
-        return self.gap is None or self.gap <= TIE
+        return self.gap is None or max(self.gap, self.gap_there) <= TIE
 
     def __str__(self) -> str:
         if self.gap is None:
             return f"same ({self.tokens})"
-        return f"{self.equal} of {self.tokens}, then {'tied' if self.ok else 'NOT tied'} ({self.gap:.3f})"
+        kind = "tied" if self.ok else "NOT tied"
+        return f"{self.equal} of {self.tokens}, then {kind} ({self.gap:.3f}, {self.gap_there:.3f})"
 
 
 def compare(reference: Answer, other: Answer) -> Comparison:
@@ -35,7 +37,8 @@ def compare(reference: Answer, other: Answer) -> Comparison:
     for at, ((token, top), (others, others_top)) in enumerate(zip(reference.tokens, other.tokens, strict=False)):
         if token != others:
             gap = top[token] - top.get(others, -float("inf"))
-            return Comparison(at, len(reference.tokens), gap, drift)
+            gap_there = others_top[others] - others_top.get(token, -float("inf"))
+            return Comparison(at, len(reference.tokens), gap, drift, gap_there)
         drift = max(drift, abs(top[token] - others_top[token]))
     same = len(reference.tokens) == len(other.tokens) and reference.calls == other.calls
     return Comparison(len(reference.tokens), len(reference.tokens), None if same else float("inf"), drift)

@@ -30,15 +30,17 @@ def test_equal_tokens_are_the_same_and_drift_is_how_far_their_probabilities_move
     assert found.drift == pytest.approx(0.05)
 
 
-def test_another_token_is_a_tie_when_the_reference_nearly_chose_it() -> None:
+def test_another_token_is_a_tie_when_both_machines_nearly_chose_the_other_one() -> None:
     found = compare(answer(FIRST, (1, {1: -0.7, 2: -0.8})), answer(FIRST, (2, {2: -0.74, 1: -0.76})))
     assert found.ok and found.equal == 1
     assert found.gap == pytest.approx(0.1)
-    assert str(found) == "1 of 2, then tied (0.100)"
+    assert str(found) == "1 of 2, then tied (0.100, 0.020)"
 
 
-def test_another_token_is_a_fault_when_the_reference_was_sure() -> None:
+def test_another_token_is_a_fault_when_either_machine_was_sure() -> None:
     found = compare(answer(FIRST, (1, {1: -0.1, 2: -0.1 - 2 * TIE})), answer(FIRST, (2, {2: -0.1})))
+    assert not found.ok and "NOT tied" in str(found)
+    found = compare(answer((1, {1: -0.7, 2: -0.8})), answer((2, {2: -0.1, 1: -0.1 - 2 * TIE})))
     assert not found.ok and "NOT tied" in str(found)
 
 
