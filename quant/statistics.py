@@ -29,7 +29,7 @@ class Statistics:
     """Sums over tokens of the inputs x [K] that a matrix [N, K] reads, called X = [x …] below.
 
     Several matrices that read the same inputs share one object. No result depends on the number of tokens as such,
-    so sums are kept, not means. Memory: 8 K² bytes, 4 K² more once `feedback` was asked for, and 16 K² while it is computed.
+    so sums are kept, not means. Memory: 8 K² bytes, 4 K² more once `feedback` was asked for, 16 K² while it is made.
     """
 
     def __init__(self, columns: int) -> None:
