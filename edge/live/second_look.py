@@ -9,6 +9,8 @@ LONGEST_S = 4.0
 
 _CLEAR, _CLEAR_AGAIN = 0.9, 0.85
 """Probabilities of the best window while it was heard, and of the best five (0.16 s) after a silence."""
+_CLEAR_AFTER_SILENCE = 0.92
+"""Of the same five, enough alone: how clear a word was at first also hangs on where the windows happened to cut it."""
 _CLEAR_WHEN_LOUD = 0.92
 """Of the best eight windows (0.26 s) when made as loud as _LOUD: a soft voice is clear then, noise is not."""
 _EVIDENCE = 2.45
@@ -33,7 +35,8 @@ class SecondLook:
             return False
         heard = heard - heard.mean()
         quiet_before = self._best(np.pad(heard, (RATE, 0)))
-        if peak < _CLEAR or quiet_before[:5].mean() < _CLEAR_AGAIN:
+        again = quiet_before[:5].mean()
+        if again < _CLEAR_AFTER_SILENCE and (peak < _CLEAR or again < _CLEAR_AGAIN):
             louder = self._best(np.clip(heard * (_LOUD / _level(heard)), -1.0, 1.0)).mean()
             if louder < _CLEAR_WHEN_LOUD and peak + quiet_before.mean() + louder < _EVIDENCE:
                 return False
