@@ -48,7 +48,7 @@ def bundles(root: Root) -> dict[str, tuple[str, ...]]:
 
 def tests(root: Root, machine: Machine) -> tuple[bool, str]:
     """(whether all passed, pytest's last line)."""
-    options = ("--noconftest", "-q", "-p", "no:cacheprovider", "--timeout=1800", *FILES)
+    options = ("--noconftest", "-q", "-p", "no:cacheprovider", "--timeout=1800", "--hypothesis-profile=ci", *FILES)
     command = root.command(machine, "/opt/site/bin/pytest", *options)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
