@@ -14,7 +14,9 @@ LONGEST_S = 4.0
 _CLEAR, _CLEAR_AGAIN = 0.9, 0.85
 """Probabilities of the best window while it was heard, and of the best five (0.16 s) after a silence."""
 _CLEAR_AFTER_SILENCE = 0.92
-"""Of the same five, enough alone: how clear a word was at first also hangs on where the windows happened to cut it."""
+"""Of the same five, enough alone."""
+_CUTS = (0, 171, 341)
+"""Samples of silence before it: how clear a word is also hangs on where windows cut it. One clear hearing is enough."""
 _CLEAR_WHEN_LOUD = 0.92
 """Of the best eight windows (0.26 s) when made as loud as _LOUD: a soft voice is clear then, noise is not."""
 _EVIDENCE = 2.45
@@ -26,7 +28,7 @@ _FRAME, _HOP, _LOWEST_BIN, _APART = 1024, 256, 6, 4
 
 
 class SecondLook:
-    """Not thread-safe. Takes about 0.2 ms for each 32 ms that were heard."""
+    """Not thread-safe. Takes about 0.2 ms for each 32 ms that were heard of a voice, and 0.6 ms of a noise."""
 
     def __init__(self) -> None:
         """Raises DeviceError when the voice detector is missing."""
@@ -38,13 +40,15 @@ class SecondLook:
         if len(heard) < WINDOW:
             return False
         heard = heard - heard.mean()
+        return any(self._clear(np.pad(heard, (cut, 0)), peak) for cut in _CUTS) and likeness(heard) < _TONE
+
+    def _clear(self, heard: np.ndarray, peak: float) -> bool:
         quiet_before = self._best(np.pad(heard, (RATE, 0)))
         again = quiet_before[:5].mean()
-        if again < _CLEAR_AFTER_SILENCE and (peak < _CLEAR or again < _CLEAR_AGAIN):
-            louder = self._best(np.clip(heard * (_LOUD / _level(heard)), -1.0, 1.0)).mean()
-            if louder < _CLEAR_WHEN_LOUD and peak + quiet_before.mean() + louder < _EVIDENCE:
-                return False
-        return likeness(heard) < _TONE
+        if again >= _CLEAR_AFTER_SILENCE or (peak >= _CLEAR and again >= _CLEAR_AGAIN):
+            return True
+        louder = self._best(np.clip(heard * (_LOUD / _level(heard)), -1.0, 1.0)).mean()
+        return bool(louder >= _CLEAR_WHEN_LOUD or peak + quiet_before.mean() + louder >= _EVIDENCE)
 
     def _best(self, samples: np.ndarray) -> np.ndarray:
         """The eight highest probabilities, from a network that knows nothing of what was before."""
