@@ -27,10 +27,10 @@ from edge.prompt.schema_constraint import schema_constraint
 from edge.prompt.tool_constraint import tool_constraint
 from edge.prompt.tools import Tool
 from edge.runtime.clock import Clock
-from edge.runtime.decoder import Cancelled
 from edge.runtime.generate import Sampled, generate, prefill
 from edge.runtime.media_tokens import MediaTokens
 from edge.runtime.sampling import Sampler
+from edge.runtime.stoppable import Cancelled
 from edge.turn import Known, Turn, mode_for
 from edge.turn_options import TurnOptions
 

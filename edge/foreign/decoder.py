@@ -8,17 +8,18 @@ from edge.bundle.contract import Contract
 from edge.bundle.manifest import DecoderInfo
 from edge.errors import BundleError, EdgeError
 from edge.foreign.growing_cache import GrowingCache
-from edge.runtime.decoder import TEXT, Cancelled
+from edge.runtime.decoder import TEXT
 from edge.runtime.heap import trim_heap
 from edge.runtime.huge_pages import Promotion
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
+from edge.runtime.stoppable import Stoppable
 
 DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
-class ForeignDecoder:
+class ForeignDecoder(Stoppable):
     """`length` tokens are in the KV cache. Text only. Not thread-safe, except for `cancel`."""
 
     graph = TEXT
@@ -31,7 +32,7 @@ class ForeignDecoder:
         self._types = {one.name: DTYPES.get(one.type, np.int64) for one in session.get_inputs()}
         self._buffers = KVCache(info) if contract.shared else None
         self._growing = None if contract.shared else GrowingCache(info, contract)
-        self._run_options = ort.RunOptions()
+        super().__init__()
 
     @classmethod
     def load(cls, bundle: Bundle, threads: int = 0, graph: str = TEXT) -> "ForeignDecoder":
@@ -87,13 +88,6 @@ class ForeignDecoder:
         """Appends one token; logits float32 [vocab]. Raises Cancelled."""
         return self.prefill([token])[0]
 
-    def cancel(self) -> None:
-        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
-        self._run_options.terminate = True
-
-    def resume(self) -> None:
-        self._run_options.terminate = False
-
     def _inputs(self, tokens: np.ndarray, rows: np.ndarray, all_rows: bool) -> dict[str, np.ndarray]:
         names, end = self._contract, self.length + tokens.shape[1]
         given = {
@@ -123,12 +117,8 @@ class ForeignDecoder:
             for (past, present), buffer in zip(self._contract.caches(self.info.layers), buffers, strict=True):
                 binding.bind_ortvalue_input(past, buffer)
                 binding.bind_ortvalue_output(present, buffer)
-        try:
+        with self._told("the decoder"):
             self._session.run_with_iobinding(binding, self._run_options)
-        except Exception as error:
-            if self._run_options.terminate:
-                raise Cancelled("cancelled") from None
-            raise EdgeError(f"the decoder failed: {str(error)[:300]}", "try  edge doctor") from None
         if self._growing:
             self._growing.keep(binding, count)
         self.length += count

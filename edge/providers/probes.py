@@ -22,13 +22,16 @@ PROMPT, STEPS, ANSWER = 72, 4, 32
 SPEECH_ROWS = 300
 """Three seconds of log-mel."""
 
+ENDS = 2
+"""Rows of the patch order before the patches: the ends of a row and of a part."""
+
 ENCODERS = ("speech_encoder", "vision_encoder")
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`values` float32 [rows, ...]: logits, or what an encoder made. `seconds` of the second run: the first one loads
-    and compiles."""
+    """`values` float32 [rows, ...]: logits, or what an encoder and its projector made. `seconds` of the second run:
+    the first one loads and compiles."""
 
     values: np.ndarray
     seconds: float
@@ -80,7 +83,7 @@ def _decoder(decoder: Decoding) -> Probe:
 def _speech(encoders: Encoders) -> Probe:
     features = np.random.default_rng(0).standard_normal((SPEECH_ROWS, 80)).astype(np.float32) * 2 + 10
     (window,) = windows(features, 0, False)
-    return _second(lambda: encode_window(encoders, window))
+    return _second(lambda: encoders.run("speech_projector", encoded=encode_window(encoders, window)))
 
 
 def _vision(encoders: Encoders, manifest: Manifest) -> Probe:
@@ -88,7 +91,12 @@ def _vision(encoders: Encoders, manifest: Manifest) -> Probe:
     vision = manifest.vision
     noise = np.random.default_rng(0).integers(0, 256, (CROP, CROP, 3)).astype(np.uint8)
     crops = image_crops(noise, choose_tiling(CROP, CROP, 1, vision.patch_size))
-    return _second(lambda: next(iter(encode_crops(encoders, crops, vision.width))))
+
+    def run() -> np.ndarray:
+        patches = next(iter(encode_crops(encoders, crops, vision.width)))
+        return encoders.run("vision_projector", patches=patches, order=np.arange(len(patches)) + ENDS)
+
+    return _second(run)
 
 
 def _second(run: Callable[[], np.ndarray]) -> Probe:

@@ -17,6 +17,7 @@ from edge.runtime.kv_cache import KVCache
 from edge.runtime.mapped_weights import release_mapped
 from edge.runtime.rotary import RotaryTables
 from edge.runtime.session import open_session, session_options
+from edge.runtime.stoppable import Stoppable
 from edge.runtime.tune import graph_path, tuned_copy
 
 CHUNK = 256
@@ -26,12 +27,6 @@ FAST_TOKENS = 16
 """Fewer tokens per call wait for memory, and the int8 weights of the fast graph are twice as many bytes."""
 
 TEXT = "text"
-
-
-class Cancelled(EdgeError):
-    """A running call was stopped by `Decoder.cancel`; the KV cache still holds what it held before the call."""
-
-    exit_code = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class Graphs:
         return self.fast if self.fast and count >= FAST_TOKENS else self.step
 
 
-class Decoder:
+class Decoder(Stoppable):
     """`length` tokens are in the KV cache, computed with `graph`. Not thread-safe, except for `cancel`.
 
     Graphs are opened when first selected; they share one KV cache, because a key computed with one adapter means
@@ -70,7 +65,7 @@ class Decoder:
         self._place, self._threads = place, threads
         self._opened: dict[str, Graphs] = {}
         self._promotion: Promotion | None = None
-        self._run_options = ort.RunOptions()
+        super().__init__()
         self._seqlens = np.zeros(1, np.int32)
         self._total = np.zeros((), np.int32)
         self._last_row = np.zeros(1, np.int64)
@@ -184,24 +179,13 @@ class Decoder:
         self._run(session, self._step_binding, 1)
         return self._logits[0]
 
-    def cancel(self) -> None:
-        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
-        self._run_options.terminate = True
-
-    def resume(self) -> None:
-        self._run_options.terminate = False
-
     def _run(self, session: ort.InferenceSession, binding: ort.IOBinding, count: int) -> None:
         if self.length + count > self.cache.capacity:
             raise ValueError(f"{self.length} + {count} tokens do not fit into the reserved {self.cache.capacity}")
         self._seqlens[0] = self.length + count - 1
         self._total[...] = self.length + count
-        try:
+        with self._told("the decoder"):
             session.run_with_iobinding(binding, self._run_options)
-        except Exception as error:
-            if self._run_options.terminate:
-                raise Cancelled("cancelled") from None
-            raise EdgeError(f"the decoder failed: {str(error)[:300]}", "try  edge doctor") from None
         self.length += count
 
     def _bind(

@@ -8,19 +8,19 @@ import onnxruntime as ort
 
 from edge.bundle.bundle import Bundle
 from edge.errors import EdgeError
-from edge.runtime.decoder import Cancelled
 from edge.runtime.mapped_weights import release_mapped
 from edge.runtime.session import open_session, session_options
+from edge.runtime.stoppable import Cancelled, Stoppable
 from edge.runtime.tune import graph_path, tuned_copy
 
 
-class Encoders:
+class Encoders(Stoppable):
     """Not thread-safe, except for `cancel`."""
 
     def __init__(self, place: Callable[[str], Path | None], threads: int = 0, tuned: Path | None = None) -> None:
         self._place, self._threads, self._tuned = place, threads, tuned
         self._opened: dict[str, ort.InferenceSession] = {}
-        self._run_options = ort.RunOptions()
+        super().__init__()
 
     @classmethod
     def of(cls, bundle: Bundle, threads: int = 0) -> "Encoders":
@@ -42,12 +42,8 @@ class Encoders:
     def _run(self, name: str, session: ort.InferenceSession, inputs: dict[str, np.ndarray]) -> np.ndarray:
         if self._run_options.terminate:
             raise Cancelled("cancelled")
-        try:
+        with self._told(name):
             (result,) = session.run(None, inputs, self._run_options)
-        except Exception as error:
-            if self._run_options.terminate:
-                raise Cancelled("cancelled") from None
-            raise EdgeError(f"{name} failed: {str(error)[:300]}", "try  edge doctor") from None
         assert isinstance(result, np.ndarray)
         return result
 
@@ -55,10 +51,3 @@ class Encoders:
         """Their weights are not needed until something new is attached."""
         if self._tuned:
             release_mapped(self._tuned)
-
-    def cancel(self) -> None:
-        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
-        self._run_options.terminate = True
-
-    def resume(self) -> None:
-        self._run_options.terminate = False

@@ -10,19 +10,20 @@ import numpy as np
 import onnxruntime as ort
 
 from edge.bundle.manifest import DecoderInfo
-from edge.errors import EdgeError
-from edge.runtime.decoder import TEXT, Cancelled
+from edge.runtime.decoder import TEXT
 from edge.runtime.fixed_window import FixedWindow
 from edge.runtime.rotary import RotaryTables
+from edge.runtime.stoppable import Stoppable
 
 Open = Callable[[str], ort.InferenceSession]
 """The session of a graph by its name, opened when first asked for: embedding, head, MODE.chunk, MODE.step."""
 
 
-class FixedDecoder:
+class FixedDecoder(Stoppable):
     """`length` tokens are in the window, which holds `capacity`. Not thread-safe, except for `cancel`."""
 
     def __init__(self, info: DecoderInfo, opened: Open, graph: str = TEXT) -> None:
+        super().__init__()
         self.info, self.graph, self._open = info, graph, opened
         shapes = {one.name: one.shape for one in opened(f"{graph}.chunk").get_inputs()}
         for name in (f"{graph}.step", "embedding", "head"):  # now, when there is time
@@ -32,7 +33,6 @@ class FixedDecoder:
         self._window = FixedWindow(info, self.capacity)
         self.rotary = RotaryTables(info.rotary)
         self.rotary.prepare(self.capacity + self.chunk, False)
-        self._run_options = ort.RunOptions()
 
     @property
     def length(self) -> int:
@@ -90,13 +90,6 @@ class FixedDecoder:
         """Appends one token; logits float32 [vocab]. Raises Cancelled."""
         return self.prefill([token])[0]
 
-    def cancel(self) -> None:
-        """Stops the running call, or the next one; from any thread. `resume` takes it back."""
-        self._run_options.terminate = True
-
-    def resume(self) -> None:
-        self._run_options.terminate = False
-
     def _layers(self, embedded: np.ndarray) -> np.ndarray:
         """Of embeddings [1, n, hidden], n at most a chunk: hidden rows [n, hidden]."""
         count = embedded.shape[1]
@@ -113,9 +106,5 @@ class FixedDecoder:
         return hidden[0, :count]
 
     def _run(self, session: ort.InferenceSession, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        try:
+        with self._told("the decoder"):
             return session.run(None, feeds, self._run_options)
-        except Exception as error:
-            if self._run_options.terminate:
-                raise Cancelled("cancelled") from None
-            raise EdgeError(f"the decoder failed: {str(error)[:300]}", "try  edge doctor") from None

@@ -2,10 +2,9 @@
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -25,15 +24,11 @@ TRANSPOSED = "^T"
 
 
 class OnnxTensors:
-    """`model` has everything but large float32 weights; those are read by rows, as `Checkpoint` wants it.
+    """`model` has everything but large float32 weights; those are read by rows, as `Tensors` wants it.
 
     A matrix [K, N] is also there transposed, as rows [N, K] under its name with `TRANSPOSED`: what multiplies from the
     right in ONNX, and is stored by outputs in blocks.
     """
-
-    kind = "onnx"
-    config: dict[str, Any] = {}  # noqa: RUF012  never changed
-    generation_config: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, path: Path) -> None:
         """`path` of a graph whose references to files were checked. Raises CheckpointError."""
@@ -55,12 +50,6 @@ class OnnxTensors:
         if not np.isfinite(values).all():
             raise CheckpointError(f"tensor {name} contains NaN or infinity", "is the checkpoint undamaged?")
         return values
-
-    def tokenizer_json(self) -> bytes:
-        raise NotImplementedError("the texts of a folder are read by edge.foreign")
-
-    def chat_template(self) -> str | None:
-        raise NotImplementedError("the texts of a folder are read by edge.foreign")
 
     def fingerprint(self) -> str:
         info = self.path.stat()
@@ -95,7 +84,7 @@ def _info(shape: tuple[int, ...]) -> TensorInfo:
     return TensorInfo(shape, "F32", prod(shape) * 4)
 
 
-def _rewritten(data: memoryview, field: int, change: Any, name: str) -> bytes:
+def _rewritten(data: memoryview, field: int, change: Callable[[memoryview], bytes], name: str) -> bytes:
     """The message with each value of a field of bytes changed."""
     out = bytearray()
     for number, wire, value in fields(data, name):

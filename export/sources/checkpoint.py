@@ -17,8 +17,19 @@ class TensorInfo:
     bytes: int
 
 
-class Checkpoint(Protocol):
+class Tensors(Protocol):
     """Tensors are read in row ranges, so that the largest matrix never has to be in memory whole."""
+
+    tensors: Mapping[str, TensorInfo]
+    """Keyed by Hugging Face tensor names, whatever the file calls them."""
+
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows [start, stop) of tensor `name` as float32 [stop - start, ...]. Raises CheckpointError."""
+        ...
+
+
+class Checkpoint(Tensors, Protocol):
+    """Tensors with the config and texts of a model."""
 
     path: Path
     kind: str
@@ -28,13 +39,6 @@ class Checkpoint(Protocol):
     """Hugging Face style config.json contents; a GGUF source translates its metadata into this form."""
 
     generation_config: dict[str, Any]
-
-    tensors: Mapping[str, TensorInfo]
-    """Keyed by Hugging Face tensor names, whatever the file calls them."""
-
-    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Rows [start, stop) of tensor `name` as float32 [stop - start, ...]. Raises CheckpointError."""
-        ...
 
     def tokenizer_json(self) -> bytes:
         """The tokenizer in the `tokenizers` library's JSON form."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from export.sources.checkpoint import Checkpoint
+from export.sources.checkpoint import Tensors
 from export.weights.layout import PlacedWeight
 from quant.channel import quantise_channels
 from quant.formats import BlockFormat, ChannelFormat
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def encode(
-    weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor, solved: PackedRows | None = None
+    weight: PlacedWeight, checkpoint: Tensors, pool: Executor, solved: PackedRows | None = None
 ) -> Iterator[bytes | memoryview]:
     """The bytes of all sections of `weight`, in file order and without padding between sections; those of `solved`, if
     it was quantised before.
@@ -59,7 +59,7 @@ def encode(
         yield np.concatenate(zero_points).tobytes()
 
 
-def read_rows(weight: PlacedWeight, checkpoint: Checkpoint) -> np.ndarray:
+def read_rows(weight: PlacedWeight, checkpoint: Tensors) -> np.ndarray:
     """All of it as float32 [rows, columns], or [rows] for a vector."""
     source = weight.source
     made, row = np.empty((source.rows, source.columns) if source.columns else source.rows, np.float32), 0
@@ -70,7 +70,7 @@ def read_rows(weight: PlacedWeight, checkpoint: Checkpoint) -> np.ndarray:
     return made
 
 
-def _encode_channels(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executor) -> Iterator[bytes | memoryview]:
+def _encode_channels(weight: PlacedWeight, checkpoint: Tensors, pool: Executor) -> Iterator[bytes | memoryview]:
     """Transposed, so the int8 matrix is in memory once; a slab of columns at a time goes out."""
 
     def pack(tensor: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +87,7 @@ def _encode_channels(weight: PlacedWeight, checkpoint: Checkpoint, pool: Executo
     yield np.concatenate(scales).astype("<f4").tobytes()
 
 
-def _read(weight: PlacedWeight, checkpoint: Checkpoint, tensor: str, start: int, stop: int) -> np.ndarray:
+def _read(weight: PlacedWeight, checkpoint: Tensors, tensor: str, start: int, stop: int) -> np.ndarray:
     """Rows as float32 [n, columns], or [n] for a vector."""
     values = checkpoint.rows(tensor, start, stop)
     columns = weight.source.columns

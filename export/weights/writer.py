@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, Protocol
 
 from edge.bundle.files import write_bytes_durably
-from export.sources.checkpoint import Checkpoint
+from export.sources.checkpoint import Tensors
 from export.weights.encode import encode
 from export.weights.layout import PlacedWeight
 from quant.packing import PackedRows
@@ -88,7 +88,7 @@ class WeightsWriter:
         return self._length
 
     def write(
-        self, weights: list[PlacedWeight], checkpoint: Checkpoint, solved: Solved | None = None
+        self, weights: list[PlacedWeight], checkpoint: Tensors, solved: Solved | None = None
     ) -> Iterator[PlacedWeight]:
         """Writes what is not there yet; yields every weight once it is, also those of an earlier run."""
         for weight in weights:
@@ -97,7 +97,7 @@ class WeightsWriter:
                 self._append(weight, checkpoint, solved.load(name) if solved and name in solved else None)
             yield weight
 
-    def _append(self, weight: PlacedWeight, checkpoint: Checkpoint, solved: PackedRows | None) -> None:
+    def _append(self, weight: PlacedWeight, checkpoint: Tensors, solved: PackedRows | None) -> None:
         borders = iter(weight.sections)
         self._pad_to(next(borders).offset)
         section_end = weight.values.end

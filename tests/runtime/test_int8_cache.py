@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edge.bundle.bundle import Bundle
-from edge.runtime.decoder import Cancelled, Decoder
+from edge.runtime.decoder import Decoder
 from edge.runtime.memory import predict_memory
+from edge.runtime.stoppable import Cancelled
 from edge.runtime.tune import tune
 from export.calibration import text_flow
 from export.exporter import run_export
