@@ -158,6 +158,9 @@ def main(
     facts = machine_facts()
     print(f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, {facts['versions']}")
     print(f"of {count} utterances heard once: {len(once)}, not at all: {sum(not one for one in heard)}")
+    for number, answers in enumerate(heard):
+        if len(answers) != 1:
+            print(f"  utterance {number} heard {len(answers)} times")
     print(f"calls right: {right} from the microphone, {right_files} from the files")
     print(f"the same calls when all is computed after the end: {same} of {len(once)}")
     print("| from the certain end to the first call | min | median | p95 | max |")

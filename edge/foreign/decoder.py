@@ -9,7 +9,7 @@ from edge.bundle.manifest import DecoderInfo
 from edge.errors import BundleError, EdgeError
 from edge.foreign.growing_cache import GrowingCache
 from edge.runtime.decoder import TEXT
-from edge.runtime.heap import trim_heap
+from edge.runtime.heap import heap_for, trim_heap
 from edge.runtime.huge_pages import Promotion
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.rotary import RotaryTables
@@ -117,7 +117,7 @@ class ForeignDecoder(Stoppable):
             for (past, present), buffer in zip(self._contract.caches(self.info.layers), buffers, strict=True):
                 binding.bind_ortvalue_input(past, buffer)
                 binding.bind_ortvalue_output(present, buffer)
-        with self._told("the decoder"):
+        with self._told("the decoder"), heap_for(count):
             self._session.run_with_iobinding(binding, self._run_options)
         if self._growing:
             self._growing.keep(binding, count)

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from edge.bundle.bundle import Bundle
 from edge.bundle.manifest import PREFILL, DecoderInfo
 from edge.errors import EdgeError
-from edge.runtime.heap import trim_heap
+from edge.runtime.heap import heap_for, trim_heap
 from edge.runtime.huge_pages import Promotion
 from edge.runtime.kv_cache import KVCache
 from edge.runtime.mapped_weights import release_mapped
@@ -184,7 +184,7 @@ class Decoder(Stoppable):
             raise ValueError(f"{self.length} + {count} tokens do not fit into the reserved {self.cache.capacity}")
         self._seqlens[0] = self.length + count - 1
         self._total[...] = self.length + count
-        with self._told("the decoder"):
+        with self._told("the decoder"), heap_for(count):
             session.run_with_iobinding(binding, self._run_options)
         self.length += count
 

@@ -8,6 +8,7 @@ import onnxruntime as ort
 
 from edge.bundle.bundle import Bundle
 from edge.errors import EdgeError
+from edge.runtime.heap import kept_heap
 from edge.runtime.mapped_weights import release_mapped
 from edge.runtime.session import open_session, session_options
 from edge.runtime.stoppable import Cancelled, Stoppable
@@ -42,7 +43,7 @@ class Encoders(Stoppable):
     def _run(self, name: str, session: ort.InferenceSession, inputs: dict[str, np.ndarray]) -> np.ndarray:
         if self._run_options.terminate:
             raise Cancelled("cancelled")
-        with self._told(name):
+        with self._told(name), kept_heap():
             (result,) = session.run(None, inputs, self._run_options)
         assert isinstance(result, np.ndarray)
         return result
