@@ -42,7 +42,7 @@ def bundles(root: Root) -> dict[str, tuple[str, ...]]:
     """Title to the argument of `answers`, seen from the repository and from the root: the embedded bundle, and the same
     checkpoint in int4 for ARM."""
     out = root.path / "project/int4"
-    run_export(plan_export(CHECKPOINT, ExportOptions(target="arm64", fidelity=False)), out)
+    run_export(plan_export(CHECKPOINT, ExportOptions(symmetric=True)), out)
     return {"embedded, int8": (), "--target arm64, int4": (str(out), "/project/int4")}
 
 

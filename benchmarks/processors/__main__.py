@@ -73,6 +73,8 @@ def compare(tried: Model, reference: Model, items: list[Item]) -> dict[str, Any]
     for number, item in enumerate(items, 1):
         started = time.monotonic()
         found, expected = read(tried, item), read(reference, item)
+        if tried.decoder.on_cpu:
+            raise SystemExit(f"prompt {number} does not fit into the window: export with a larger --window")
         equal = []
         for _ in range(TOKENS):
             token = int(expected.argmax())

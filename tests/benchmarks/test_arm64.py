@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.arm64.__main__ import bundles
 from benchmarks.arm64.answers import Answer
 from benchmarks.arm64.compare import TIE, compare
 from benchmarks.arm64.machines import MACHINES, Machine
+from benchmarks.arm64.root import Root
 from benchmarks.arm64.subset import FILES
+from edge.bundle.bundle import Bundle
 from edge.cpu import cpu_flags, require_cpu
 from tests.cli.child import ROOT
 
@@ -65,6 +68,15 @@ def test_every_machine_describes_a_cpu_that_the_runtime_accepts(machine: Machine
     assert ("asimddp" in cpu_flags(info)) == ("no dot product" not in machine.like)
     assert info.read_text().count("processor") == (os.cpu_count() or 1)
     assert (system / "possible").read_text().startswith("0")
+
+
+def test_the_int4_bundle_that_is_asked_there_has_no_zero_points(tmp_path: Path) -> None:
+    (tmp_path / "root" / "project").mkdir(parents=True)
+    embedded, (out, inside) = bundles(Root(tmp_path)).values()
+    assert embedded == () and Path(out) == tmp_path / "root" / inside.lstrip("/")
+    blocks = [group for group in Bundle.open(Path(out)).manifest.quantisation if group.block]
+    assert {group.bits for group in blocks} == {4}
+    assert all(group.symmetric for group in blocks)
 
 
 def test_the_tests_that_run_there_exist() -> None:
