@@ -53,7 +53,9 @@ def export(
     exporter: Annotated[
         str, typer.Option(help="optimum: for architectures without a graph of ours; needs phi-edge\\[optimum].")
     ] = "",
-    max_ram: Annotated[str, typer.Option(help="Hard limit on memory, like 2GB.")] = "",
+    max_ram: Annotated[
+        str, typer.Option(help="Hard limit on memory, like 2GB; modes that need more are not measured.")
+    ] = "",
     target: Annotated[
         Literal["cpu", "arm64", "qnn"],
         typer.Option(help="arm64: --symmetric. qnn: also graphs of fixed shapes, as neural processors take them."),

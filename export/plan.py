@@ -16,6 +16,7 @@ from export.architectures.spec import DecoderSpec
 from export.architectures.speech import speech_weights
 from export.architectures.vision import vision_weights
 from export.architectures.weights import decoder_weights, fast_prefill_weights
+from export.calibration.space import ENCODERS
 from export.calibration.texts import digest
 from export.graphs import GraphPlan, plan_graphs
 from export.manifest import check_manifest
@@ -37,6 +38,9 @@ BASE_RAM = 200 << 20
 
 CALIBRATION_RAM = 150 << 20
 """Tokenizer, encoders of a small model, and what flows through a layer for one sequence."""
+
+ENCODERS_RAM = 300 << 20
+"""Tokenizer, libraries and heap as a limit counts them, and what one crop takes in an encoder: measured 230 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,23 @@ class ExportPlan:
         transposed = max(
             (w.values.length for w in self.weights if isinstance(w.source.format, ChannelFormat)), default=0
         )
-        return BASE_RAM + max(slabs + 2 * scales + transposed, self._calibration_ram, self._measurement_ram)
+        learned = self.encoders_ram if self.solved else 0
+        return BASE_RAM + max(slabs + 2 * scales + transposed, self._calibration_ram, learned, self._measurement_ram)
+
+    @property
+    def encoders_ram(self) -> int:
+        """Beside BASE_RAM, while recordings and pictures are encoded by one encoder at a time, 0 without media: its
+        weights in float32, which are mapped, and as they are stored, which packing leaves once more in the heap."""
+        sizes = dict.fromkeys(ENCODERS, 0)
+        for weight in self.weights:
+            if weight.source.group in sizes:
+                sizes[weight.source.group] += 4 * weight.source.rows * max(1, weight.source.columns) + weight.bytes
+        return ENCODERS_RAM + max(sizes.values()) if self.media else 0
+
+    @property
+    def media_ram(self) -> int:
+        """Predicted peak memory of measuring what becomes of recordings and pictures."""
+        return BASE_RAM + self.encoders_ram
 
     @property
     def _calibration_ram(self) -> int:

@@ -48,10 +48,12 @@ def read_regular_file(path: Path, max_bytes: int, wanted: str) -> bytes:
     hint = _HINT.format(wanted)
     with open_regular_file(path, wanted) as file:
         too_large = f"{path} has more than the {max_bytes // 1_000_000} MB that {wanted} may have."
-        if os.fstat(file.fileno()).st_size > max_bytes:
+        if (size := os.fstat(file.fileno()).st_size) > max_bytes:
             raise InputError(too_large, "Make a smaller copy and give that one.")
         try:
-            data = file.read(max_bytes + 1)
+            data = file.read(size + 1)  # as much memory is taken as is asked for
+            if len(data) > size:
+                data += file.read(max_bytes + 1 - len(data))
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}.", hint) from None
     if len(data) > max_bytes:

@@ -11,14 +11,17 @@ from edge.runtime.session import open_session, session_options
 
 class RecordedEncoders(Encoders):
     """Those in `folder`. `made`: what each graph put out since it was last cleared. Where they are `mapped`, weights
-    are not packed: copies of float32 would take more memory than all the rest."""
+    are not packed: copies of float32 would take more memory than all the rest. With `one_encoder` the last one is
+    closed before another is opened, for a limit on memory counts every page that a session has mapped."""
 
-    def __init__(self, folder: Path, mapped: bool) -> None:
+    def __init__(self, folder: Path, mapped: bool, one_encoder: bool = False) -> None:
         super().__init__(lambda name: folder / f"{name}.onnx")
-        self._folder, self._mapped = folder, mapped
+        self._folder, self._mapped, self._one_encoder = folder, mapped, one_encoder
         self.made: dict[str, list[np.ndarray]] = {}
 
     def open(self, name: str) -> ort.InferenceSession:
+        if self._one_encoder and name.endswith("_encoder") and name not in self._opened:
+            self.close()
         if self._mapped and name not in self._opened:
             options = session_options(0, plan_reuse=False)
             options.add_session_config_entry("session.disable_prepacking", "1")
@@ -29,6 +32,10 @@ class RecordedEncoders(Encoders):
         result = super().run(name, **inputs)
         self.made.setdefault(name, []).append(result)
         return result
+
+    def close(self) -> None:
+        """Sessions are opened again when they are needed; `made` stays."""
+        self._opened.clear()
 
 
 class EncoderDrift:

@@ -3,7 +3,7 @@ calibration keeps apart."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,9 +72,13 @@ def _variants(plan: "ExportPlan", int8_cache: bool) -> Iterator[tuple[str, str]]
 
 
 def _answerable(prompts: Prompts, notes: list[str]) -> dict[str, list[Item]]:
-    """Held-out questions by decoder graph; none where the chat format cannot ask them."""
+    """Held-out questions by decoder graph; none where the chat format cannot ask them, or memory is too small."""
     found = {}
-    for graph, items in questions(prompts.plan).items():
+    asked = questions(prompts.plan)
+    if asked and 0 < prompts.plan.options.max_ram < prompts.plan.media_ram:
+        notes.append(_too_small(prompts.plan, asked))
+        return {}
+    for graph, items in asked.items():
         try:
             for item in held_out(items):
                 prompts.length(item)
@@ -82,6 +86,12 @@ def _answerable(prompts: Prompts, notes: list[str]) -> dict[str, list[Item]]:
         except (BundleError, InputError) as error:
             notes.append(f"the mode {graph} is not measured: {error}")
     return found
+
+
+def _too_small(plan: "ExportPlan", modes: Iterable[str]) -> str:
+    needed, allowed = -(-plan.media_ram // 10**6), plan.options.max_ram // 10**6
+    named = " and ".join(modes)
+    return f"the modes {named} are not measured: that needs about {needed} MB, --max-ram allows {allowed} MB"
 
 
 def _flows(prompts: Prompts, folder: Path, bundle: Path, asked: dict[str, list[Item]], notes: list[str]) -> list[Flow]:

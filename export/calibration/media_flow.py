@@ -50,13 +50,16 @@ def media_flow(
         )
     exact = _encoders(media, plan, FloatFormat(), folder / "encoders.exact")
     seen = bundle or _encoders(media, plan, plan.options.recipe().encoder, folder / "encoders.seen")
-    encoders = {EXACT: RecordedEncoders(exact, mapped=True), SEEN: RecordedEncoders(seen, mapped=False)}
+    limited = bool(plan.options.max_ram)
+    encoders = {EXACT: RecordedEncoders(exact, True, limited), SEEN: RecordedEncoders(seen, False, limited)}
     drift = EncoderDrift()
     states: dict[str, list[np.ndarray]] = {kind: [] for kind in encoders}
     spans, start = [], 0
     for question in questions:
         for kind, graphs in encoders.items():
             states[kind].append(prompts.states(kind, graphs, question))
+            if limited:
+                graphs.close()  # never two in memory; opening takes a second
         drift.compare(encoders[EXACT], encoders[SEEN])
         asked, stop = start + prompts.end_of_media(question), start + len(states[EXACT][-1])
         spans.append(Span(start, stop, held_out=question in measured, asked=asked))

@@ -87,6 +87,13 @@ def test_full_geometry_is_planned_under_two_gigabytes_and_uses_all_but_the_dead_
     assert planned.peak_ram < 2 * 10**9
 
 
+def test_at_full_geometry_all_modes_are_measured_under_three_gigabytes_and_only_text_under_two(
+    planned: ExportPlan,
+) -> None:
+    speech = sum(4 * prod(shape) for shape in SpeechGeometry().tensors(3072).values())
+    assert max(speech, 2 * 10**9) < planned.media_ram < 3 * 10**9
+
+
 def test_full_geometry_reads_as_the_released_model(planned: ExportPlan) -> None:
     media = planned.media
     assert media is not None
