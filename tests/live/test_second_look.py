@@ -1,10 +1,14 @@
 """What passes for a voice for a moment does not when it is looked at as a whole."""
 
+import shutil
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import soxr
 
+from benchmarks.terminal.speech.synthesise import speak
+from benchmarks.terminal.speech.voices import Voice
 from edge.live.second_look import SecondLook, likeness
 
 RATE = 16_000
@@ -47,3 +51,15 @@ def test_a_long_recording_is_judged_by_its_beginning(say: Callable[[str], np.nda
     spoken = np.pad(say("set pump three to forty percent"), 4000)
     hum = 0.01 * np.random.default_rng(5).standard_normal(20 * RATE).astype(np.float32)
     assert SecondLook().is_voice(np.concatenate([spoken, hum]), 0.95)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="speaks with espeak-ng (apt install espeak-ng)")
+@pytest.mark.parametrize("variant", ["", "f2"])
+def test_a_voice_without_melody_that_repeats_a_word_is_a_voice(variant: str) -> None:
+    robot = Voice("espeak", "en-us", variant=variant, pitch=90, pitch_range=0, speed=130)
+    samples, rate = speak("one one one one", robot)
+    spoken = np.pad(soxr.resample(samples, rate, RATE), 4000)
+    spoken *= 0.5 / np.abs(spoken).max()
+    spoken += 3e-4 * np.random.default_rng(6).standard_normal(len(spoken))
+    assert likeness(spoken.astype(np.float32)) > 0.985
+    assert SecondLook().is_voice(spoken.astype(np.float32), 0.95)
