@@ -1,6 +1,6 @@
 """Was that a voice? Looked at again as a whole, before the model is asked: noises that pass for a moment fail here.
 
-Of 9,000 clips of noise, music, alarms and silence that these numbers were chosen with two pass, and of 400 noisy
+Of 6,060 clips of noise, music, alarms and silence that these numbers were chosen with two pass, and of 400 noisy
 commands three are lost (`benchmarks.live.noise` draws others). People talking in the background are voices.
 """
 
